@@ -1,0 +1,22 @@
+//! Pure types and rules: no I/O, no clock of its own, no backend.
+
+pub mod account;
+pub mod audit;
+pub mod clock;
+pub mod credentials;
+pub mod grant;
+pub mod group;
+pub mod ids;
+pub mod location;
+pub mod login;
+pub mod login_event;
+pub mod page;
+pub mod password;
+pub mod query;
+pub mod role;
+pub mod session;
+pub mod text;
+pub mod user;
+
+#[cfg(test)]
+pub mod testing;

@@ -1,0 +1,6 @@
+//! Doorward: a GraphQL gateway that keeps the people of many accounts and signs them in.
+//!
+//! The layers, leftmost first; an import may only point to the left (`tests/it/layers.rs` holds it):
+//! `domain <- config <- {access, origin} <- {store, directory, mail} <- auth <- service <- graphql <- http <- app <- cli`.
+
+pub mod domain;
