@@ -4,3 +4,5 @@
 //! `domain <- config <- {access, origin} <- {store, directory, mail} <- auth <- service <- graphql <- http <- app <- cli`.
 
 pub mod domain;
+
+pub mod config;

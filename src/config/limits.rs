@@ -1,0 +1,53 @@
+//! `[limits]`: what one caller may cost.
+
+use serde::Deserialize;
+
+use super::problems::Problems;
+
+/// The smallest request body that still holds a useful query, in bytes.
+const MIN_BODY_BYTES: usize = 1024;
+
+/// The `[limits]` section.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// How deep a query may nest.
+    pub query_depth: usize,
+    /// How much a query may cost.
+    pub query_complexity: usize,
+    /// Sign-in attempts a minute from one client address; 0: no limit.
+    pub sign_in_per_address: u32,
+    /// Sign-in attempts a minute for one login; 0: no limit.
+    pub sign_in_per_login: u32,
+    /// The largest request body, in bytes; at least 1024.
+    pub body_bytes: usize,
+    /// Whether the schema may be asked for.
+    pub introspection: bool,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            query_depth: 16,
+            query_complexity: 20_000,
+            sign_in_per_address: 120,
+            sign_in_per_login: 30,
+            body_bytes: 3 * 1024 * 1024,
+            introspection: true,
+        }
+    }
+}
+
+impl LimitsConfig {
+    pub(super) fn validate(&self, problems: &mut Problems) {
+        problems.above_zero("limits.query_depth", self.query_depth);
+        problems.above_zero("limits.query_complexity", self.query_complexity);
+        if self.body_bytes < MIN_BODY_BYTES {
+            let found = self.body_bytes;
+            problems.add(
+                "limits.body_bytes",
+                format!("is {found}; it should be at least {MIN_BODY_BYTES}"),
+            );
+        }
+    }
+}
