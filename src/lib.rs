@@ -6,3 +6,6 @@
 pub mod domain;
 
 pub mod config;
+
+pub mod access;
+pub mod origin;

@@ -1,0 +1,78 @@
+//! Who is asking.
+
+use std::collections::BTreeSet;
+
+use crate::domain::account::Account;
+use crate::domain::ids::{AccountId, UserId};
+use crate::domain::role::Permission;
+use crate::domain::session::Session;
+use crate::domain::user::User;
+
+/// Whoever a request comes from.
+#[derive(Debug, Clone)]
+pub enum Principal {
+    /// Somebody who has not signed in.
+    Nobody,
+    /// A user, through a session.
+    Person(Box<Person>),
+    /// Whoever can start Doorward's binary with the store's address: nothing is kept from them.
+    CommandLine,
+}
+
+/// A user with what their session lets them do.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The session.
+    pub session: Session,
+    /// The user.
+    pub user: User,
+    /// The user's account.
+    pub account: Account,
+    /// The union of the permissions of the user's roles; a master holds all without any being here.
+    pub permissions: BTreeSet<Permission>,
+    /// The session may do nothing but change the password.
+    pub must_change_password: bool,
+}
+
+impl Person {
+    /// A master of their account, in a session that may do more than change the password.
+    #[must_use]
+    pub fn is_master(&self) -> bool {
+        !self.must_change_password && self.user.is_master()
+    }
+
+    /// A master of the `system` account.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.is_master() && self.account.name.is_system()
+    }
+
+    /// `login@account`.
+    #[must_use]
+    pub fn qualified_login(&self) -> String {
+        format!("{}@{}", self.user.login, self.account.name)
+    }
+}
+
+impl Principal {
+    /// The person, when it is one.
+    #[must_use]
+    pub fn person(&self) -> Option<&Person> {
+        match self {
+            Self::Person(person) => Some(person),
+            Self::Nobody | Self::CommandLine => None,
+        }
+    }
+
+    /// The person's account, when it is one.
+    #[must_use]
+    pub fn account(&self) -> Option<AccountId> {
+        self.person().map(|p| p.account.id)
+    }
+
+    /// The person's user, when it is one.
+    #[must_use]
+    pub fn user(&self) -> Option<UserId> {
+        self.person().map(|p| p.user.id)
+    }
+}
