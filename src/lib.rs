@@ -9,3 +9,5 @@ pub mod config;
 
 pub mod access;
 pub mod origin;
+
+pub mod store;

@@ -1,0 +1,183 @@
+//! No account is left without an active master.
+
+use std::sync::Arc;
+
+use super::sample::{Maker, audited, reload, token};
+use crate::domain::query::UserFilter;
+use crate::domain::user::{User, UserStatus};
+use crate::store::{Store, StoreError};
+
+fn disabled(user: &User) -> User {
+    User {
+        status: UserStatus::Disabled,
+        revision: user.revision + 1,
+        ..user.clone()
+    }
+}
+
+pub(crate) async fn cannot_all_be_disabled(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_master(&store, &acme, "ann").await;
+    let record = make.sign_in(&ann, 1, token(1));
+    store.record_login(&record).await.unwrap();
+    let before = audited(&store).await;
+    let entry = make.entry(acme.id);
+    let refused = store.update_user(&disabled(&ann), 1, &entry).await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+    assert_eq!(reload(&store, &ann).await.status, UserStatus::Active);
+    assert!(store.identity(&token(1)).await.unwrap().is_some());
+    assert_eq!(audited(&store).await, before);
+
+    make.stored_master(&store, &acme, "bob").await;
+    let entry = make.entry(acme.id);
+    store.update_user(&disabled(&ann), 1, &entry).await.unwrap();
+    assert_eq!(reload(&store, &ann).await.status, UserStatus::Disabled);
+}
+
+pub(crate) async fn cannot_all_be_demoted(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_master(&store, &acme, "ann").await;
+    let demoted = User {
+        grants: Vec::new(),
+        revision: 2,
+        ..ann.clone()
+    };
+    let entry = make.entry(acme.id);
+    let refused = store.update_user(&demoted, 1, &entry).await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+    assert_eq!(reload(&store, &ann).await, ann);
+
+    // What leaves the master a master is no matter.
+    let renamed = User {
+        first_name: "Ann".to_owned(),
+        revision: 2,
+        ..ann.clone()
+    };
+    let entry = make.entry(acme.id);
+    store.update_user(&renamed, 1, &entry).await.unwrap();
+
+    make.stored_master(&store, &acme, "bob").await;
+    let demoted = User { revision: 3, ..demoted };
+    let entry = make.entry(acme.id);
+    store.update_user(&demoted, 2, &entry).await.unwrap();
+    assert!(!reload(&store, &ann).await.is_master());
+}
+
+pub(crate) async fn cannot_all_be_deleted(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_master(&store, &acme, "ann").await;
+    let before = audited(&store).await;
+    let entry = make.entry(acme.id);
+    let refused = store.delete_user(ann.id, &entry).await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+    assert_eq!(reload(&store, &ann).await, ann);
+    assert!(store.credentials(ann.id).await.unwrap().unwrap().hash.is_some());
+    assert_eq!(audited(&store).await, before);
+
+    make.stored_master(&store, &acme, "bob").await;
+    let entry = make.entry(acme.id);
+    store.delete_user(ann.id, &entry).await.unwrap();
+}
+
+/// Everybody who is left after a race: one active master.
+async fn one_is_left(store: &Arc<dyn Store>, outcomes: Vec<Result<(), StoreError>>) {
+    let refused = outcomes
+        .iter()
+        .filter(|o| matches!(o, Err(StoreError::LastMaster)))
+        .count();
+    assert_eq!(refused, 1, "{outcomes:?}");
+    assert!(
+        outcomes
+            .iter()
+            .all(|o| matches!(o, Ok(()) | Err(StoreError::LastMaster))),
+        "{outcomes:?}"
+    );
+    let filter = UserFilter {
+        is_master: Some(true),
+        status: Some(UserStatus::Active),
+        ..UserFilter::default()
+    };
+    assert_eq!(store.count_users(&[filter]).await.unwrap(), [1]);
+}
+
+pub(crate) async fn race_to_disable_each_other(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let mut racers = Vec::new();
+    for n in 0..5 {
+        let user = disabled(&make.stored_master(&store, &acme, &format!("master{n}")).await);
+        racers.push((user, make.entry(acme.id)));
+    }
+    let racers: Vec<_> = racers
+        .into_iter()
+        .map(|(user, entry)| {
+            let store = store.clone();
+            tokio::spawn(async move { store.update_user(&user, 1, &entry).await })
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for racer in racers {
+        outcomes.push(racer.await.unwrap());
+    }
+    one_is_left(&store, outcomes).await;
+}
+
+pub(crate) async fn race_to_delete_each_other(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let mut racers = Vec::new();
+    for n in 0..5 {
+        let user = make.stored_master(&store, &acme, &format!("master{n}")).await;
+        racers.push((n, user, make.entry(acme.id)));
+    }
+    // Some delete, some disable: either way one stays.
+    let racers: Vec<_> = racers
+        .into_iter()
+        .map(|(n, user, entry)| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                if n % 2 == 0 {
+                    store.delete_user(user.id, &entry).await
+                } else {
+                    store.update_user(&disabled(&user), 1, &entry).await
+                }
+            })
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for racer in racers {
+        outcomes.push(racer.await.unwrap());
+    }
+    one_is_left(&store, outcomes).await;
+}
+
+pub(crate) async fn count_only_when_active_and_of_the_account(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let blue = make.stored_account(&store, "blue").await;
+    let ann = make.stored_master(&store, &acme, "ann").await;
+    make.stored_master(&store, &blue, "elsewhere").await;
+    make.stored_user(&store, &acme, "plain").await;
+    let off = disabled(&make.master(acme.id, "off"));
+    make.store_user(&store, &off).await;
+    let entry = make.entry(acme.id);
+    let refused = store.update_user(&disabled(&ann), 1, &entry).await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+    let entry = make.entry(acme.id);
+    let refused = store.delete_user(ann.id, &entry).await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+
+    // A master who is disabled already, and people who are none, may go.
+    let entry = make.entry(acme.id);
+    store.delete_user(off.id, &entry).await.unwrap();
+    // An account that never had a master is not held to have one.
+    let empty = make.stored_account(&store, "empty").await;
+    let eve = make.stored_user(&store, &empty, "eve").await;
+    let entry = make.entry(empty.id);
+    store.update_user(&disabled(&eve), 1, &entry).await.unwrap();
+    let entry = make.entry(empty.id);
+    store.delete_user(eve.id, &entry).await.unwrap();
+}

@@ -1,0 +1,106 @@
+//! What every store must do, as tests: one module an aggregate, one function a rule.
+//!
+//! A backend runs all of it by [`contract_suite!`] with the path of a function that opens a fresh, empty store and gives
+//! it with whatever must outlive it (a temporary directory, a database to drop).
+//!
+//! The lists are held against a naive model in plain Rust ([`model`]), so that a filter, an order and a page mean the same
+//! on every backend.
+
+pub(crate) mod model;
+mod named;
+mod people;
+pub(crate) mod sample;
+
+pub(crate) mod accounts;
+pub(crate) mod audit;
+pub(crate) mod failures;
+pub(crate) mod groups;
+pub(crate) mod history;
+pub(crate) mod logins;
+pub(crate) mod masters;
+pub(crate) mod passwords;
+pub(crate) mod roles;
+pub(crate) mod sessions;
+pub(crate) mod upkeep;
+pub(crate) mod user_changes;
+pub(crate) mod user_lists;
+pub(crate) mod users;
+
+/// Makes one test of each rule, on a store of its own. The argument is the path of an `async fn() -> (guard, Arc<dyn Store>)`.
+macro_rules! contract_suite {
+    ($open:path) => {
+        $crate::store::contract::contract_suite! { @tests $open;
+            accounts {
+                come_with_their_main_group, have_unique_names, race_for_a_name, are_found_by_id_and_name,
+                are_updated_at_their_revision, keep_name_and_creation_when_updated, lose_sessions_when_frozen,
+                are_listed_filtered_and_paged, find_search_prefixes_literally,
+            }
+            audit {
+                reads_back_whole, is_filtered_and_paged, takes_its_entry_with_each_change, takes_none_of_a_failed_change,
+            }
+            failures {
+                count_up_to_a_lock, lock_from_the_last_failure_on, start_again_after_their_window, are_apart_by_key,
+                show_as_the_users_lock_only_when_told, are_reset_by_a_success, never_lock_without_a_threshold,
+                lose_no_failure_to_concurrency, are_cleared_everywhere_by_an_unlock, count_attempts_by_window,
+                count_concurrent_attempts,
+            }
+            groups {
+                have_unique_folded_names, race_for_a_name, are_found_by_id, are_listed_filtered_and_paged,
+                are_inserted_in_bulk_or_not_at_all,
+            }
+            history {
+                reads_back_whole, is_filtered_and_paged, is_paged_under_new_sign_ins, gives_the_recent_ones_of_many_users,
+                adds_up_floods, survives_its_user,
+            }
+            logins {
+                find_a_candidate, open_a_session, keep_revision_and_time_of_change, replace_the_hash,
+                write_nothing_on_a_conflict, write_nothing_for_a_user_that_is_gone, keep_the_newest_as_the_last,
+                lose_none_to_concurrency, record_a_refusal_without_a_session,
+            }
+            masters {
+                cannot_all_be_disabled, cannot_all_be_demoted, cannot_all_be_deleted, race_to_disable_each_other,
+                race_to_delete_each_other, count_only_when_active_and_of_the_account,
+            }
+            passwords {
+                are_set_with_a_bounded_history, end_sessions_but_the_kept_one, are_set_at_a_revision, race_at_a_revision,
+                of_nobody_are_none,
+            }
+            roles {
+                have_unique_folded_names, race_for_a_name, are_found_by_id, are_listed_filtered_and_paged,
+                are_inserted_in_bulk_or_not_at_all,
+            }
+            sessions {
+                are_read_with_user_account_and_roles, expire, come_newest_first_and_bounded, are_touched_forwards_only,
+                are_ended_once,
+            }
+            upkeep {
+                answers_and_passes_its_check, purges_what_is_over, inserts_people_in_bulk, inserts_people_wholly_or_not_at_all,
+                closes_with_everything_kept,
+            }
+            user_changes {
+                are_updated_at_their_revision, keep_what_other_intents_own, cannot_take_a_login,
+                race_at_a_revision, lose_sessions_when_disabled, lose_the_password_to_the_directory,
+            }
+            user_lists {
+                agree_with_the_model_in_every_order, count_like_the_model, are_paged_in_every_order,
+                are_paged_under_concurrent_inserts, find_search_prefixes_literally, answer_each_filter_with_its_own_page,
+            }
+            users {
+                read_back_whole, have_unique_logins_in_their_account, race_for_a_login, race_to_be_the_first,
+                are_the_first_only_in_an_empty_account, are_found_by_id_and_login, are_deleted_with_password_and_sessions, are_unlocked,
+            }
+        }
+    };
+    (@tests $open:path; $($module:ident { $($case:ident),* $(,)? })*) => {$(
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    let (_guard, store) = $open().await;
+                    $crate::store::contract::$module::$case(store).await;
+                }
+            )*
+        }
+    )*};
+}
+pub(crate) use contract_suite;

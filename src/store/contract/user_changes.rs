@@ -1,0 +1,225 @@
+//! Changes of users.
+
+use std::sync::Arc;
+
+use super::sample::{Maker, at, audited, password, reload, token};
+use super::users::full;
+use crate::domain::login::Login;
+use crate::domain::query::UserFilter;
+use crate::domain::user::{DisabledBy, User, UserStatus};
+use crate::store::{NewPerson, Store, StoreError, Unique};
+
+pub(crate) async fn are_updated_at_their_revision(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    make.stored_master(&store, &acme, "owner").await;
+    let before = make.stored_user(&store, &acme, "ann").await;
+    let changed = full(&mut make, before.clone());
+    let changed = User {
+        login: Login::parse("anna").unwrap(),
+        locked_until: None,
+        created_at: before.created_at,
+        revision: 2,
+        ..changed
+    };
+    let entry = make.entry(acme.id);
+    store.update_user(&changed, 1, &entry).await.unwrap();
+    assert_eq!(reload(&store, &before).await, changed);
+    assert_eq!(store.user_by_login(acme.id, &before.login).await.unwrap(), None);
+    // The filters see the new state as well.
+    let role = changed.roles()[0];
+    let filter = UserFilter {
+        role: Some(role),
+        is_master: Some(true),
+        search: Some("zoë".to_owned()),
+        ..UserFilter::default()
+    };
+    assert_eq!(store.count_users(&[filter]).await.unwrap(), [1]);
+
+    let audits = audited(&store).await;
+    let stale = User {
+        first_name: "Too late".to_owned(),
+        revision: 2,
+        ..before
+    };
+    let entry = make.entry(acme.id);
+    let refused = store.update_user(&stale, 1, &entry).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict { current: 2 })),
+        "{refused:?}"
+    );
+    assert_eq!(reload(&store, &stale).await, changed);
+    let absent = make.user(acme.id, "absent");
+    let entry = make.entry(acme.id);
+    let refused = store.update_user(&absent, 1, &entry).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
+    assert_eq!(audited(&store).await, audits);
+}
+
+pub(crate) async fn keep_what_other_intents_own(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let blue = make.stored_account(&store, "blue").await;
+    let event = {
+        let user = make.user(acme.id, "ann");
+        make.event(&user, 5, crate::domain::login_event::LoginOutcome::Success)
+    };
+    let user = User {
+        locked_until: Some(at(1000)),
+        last_login: Some(event.clone()),
+        ..make.user(acme.id, "ann")
+    };
+    let event = crate::domain::login_event::LoginEvent {
+        user: Some(user.id),
+        ..event
+    };
+    let user = User {
+        last_login: Some(event.clone()),
+        ..user
+    };
+    let person = NewPerson {
+        user: user.clone(),
+        password: Some(password("first")),
+        events: vec![event],
+    };
+    store.insert_people(&[person]).await.unwrap();
+
+    let changed = User {
+        account: blue.id,
+        first_name: "Changed".to_owned(),
+        locked_until: None,
+        has_password: false,
+        password_changed_at: None,
+        last_login: None,
+        created_at: at(77),
+        updated_at: at(78),
+        revision: 2,
+        ..user.clone()
+    };
+    let entry = make.entry(acme.id);
+    store.update_user(&changed, 1, &entry).await.unwrap();
+    let expected = User {
+        first_name: "Changed".to_owned(),
+        updated_at: at(78),
+        revision: 2,
+        ..user.clone()
+    };
+    assert_eq!(reload(&store, &user).await, expected);
+    assert_eq!(
+        store.credentials(user.id).await.unwrap().unwrap().hash,
+        Some(password("first"))
+    );
+}
+
+pub(crate) async fn cannot_take_a_login(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    make.stored_user(&store, &acme, "bob").await;
+    let before = audited(&store).await;
+    let renamed = User {
+        login: Login::parse("bob").unwrap(),
+        revision: 2,
+        ..ann.clone()
+    };
+    let entry = make.entry(acme.id);
+    let refused = store.update_user(&renamed, 1, &entry).await;
+    assert!(
+        matches!(refused, Err(StoreError::Taken(Unique::UserLogin))),
+        "{refused:?}"
+    );
+    assert_eq!(reload(&store, &ann).await, ann);
+    assert_eq!(audited(&store).await, before);
+}
+
+pub(crate) async fn race_at_a_revision(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    let before = audited(&store).await;
+    let racers: Vec<_> = (0..20)
+        .map(|n| {
+            let user = User {
+                first_name: format!("Ann {n}"),
+                revision: 2,
+                ..ann.clone()
+            };
+            let entry = make.entry(acme.id);
+            let store = store.clone();
+            tokio::spawn(async move { store.update_user(&user, 1, &entry).await.map(|()| user) })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for racer in racers {
+        match racer.await.unwrap() {
+            Ok(user) => winners.push(user),
+            Err(StoreError::Conflict { current: 2 }) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(winners, [reload(&store, &ann).await]);
+    assert_eq!(audited(&store).await, before + 1);
+}
+
+pub(crate) async fn lose_sessions_when_disabled(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    let bob = make.stored_user(&store, &acme, "bob").await;
+    for (user, n) in [(&ann, 1), (&ann, 2), (&bob, 3)] {
+        let record = make.sign_in(user, 10, token(n));
+        store.record_login(&record).await.unwrap();
+    }
+    let renamed = User {
+        first_name: "Ann".to_owned(),
+        revision: 2,
+        ..reload(&store, &ann).await
+    };
+    let entry = make.entry(acme.id);
+    store.update_user(&renamed, 1, &entry).await.unwrap();
+    assert!(store.identity(&token(1)).await.unwrap().is_some());
+
+    let disabled = User {
+        status: UserStatus::Disabled,
+        disabled_by: Some(DisabledBy::Manual),
+        revision: 3,
+        ..renamed
+    };
+    let entry = make.entry(acme.id);
+    store.update_user(&disabled, 2, &entry).await.unwrap();
+    assert_eq!(store.identity(&token(1)).await.unwrap(), None);
+    assert_eq!(store.identity(&token(2)).await.unwrap(), None);
+    assert!(store.identity(&token(3)).await.unwrap().is_some());
+    assert_eq!(store.sessions_of_users(&[ann.id], at(11)).await.unwrap(), []);
+}
+
+pub(crate) async fn lose_the_password_to_the_directory(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    let change = crate::domain::credentials::PasswordChange {
+        hash: password("second"),
+        changed_at: at(1),
+        must_change: false,
+        keep_history: 5,
+    };
+    let entry = make.entry(acme.id);
+    store.set_password(ann.id, 1, &change, None, &entry).await.unwrap();
+
+    let ldap = User {
+        is_ldap: true,
+        revision: 3,
+        ..reload(&store, &ann).await
+    };
+    let entry = make.entry(acme.id);
+    store.update_user(&ldap, 2, &entry).await.unwrap();
+    let expected = User {
+        has_password: false,
+        password_changed_at: None,
+        ..ldap
+    };
+    assert_eq!(reload(&store, &ann).await, expected);
+    let credentials = store.credentials(ann.id).await.unwrap().unwrap();
+    assert_eq!(credentials.hash, None);
+    assert_eq!(credentials.history, []);
+}

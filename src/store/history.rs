@@ -1,0 +1,48 @@
+//! The login history and the audit log, newest first.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::domain::audit::AuditEntry;
+use crate::domain::ids::{LoginEventId, UserId};
+use crate::domain::login_event::LoginEvent;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::query::{AuditFilter, LoginEventFilter};
+use crate::store::Result;
+
+/// The sign-ins.
+#[async_trait]
+pub trait HistoryStore {
+    /// Those that exist, in any order.
+    async fn login_events_by_ids(&self, ids: &[LoginEventId]) -> Result<Vec<LoginEvent>>;
+
+    /// A page for each filter, newest first.
+    async fn login_events(&self, filters: &[LoginEventFilter], page: &PageRequest) -> Result<Vec<Page<LoginEvent>>>;
+
+    /// A count for each filter.
+    async fn count_login_events(&self, filters: &[LoginEventFilter]) -> Result<Vec<u64>>;
+
+    /// The newest `limit` sign-ins of each user, at `not_before` or later, newest first; users without any are left out.
+    /// Cheapest for up to [`RECENT`] of them.
+    async fn recent_login_events(
+        &self,
+        users: &[UserId],
+        limit: usize,
+        not_before: Timestamp,
+    ) -> Result<HashMap<UserId, Vec<LoginEvent>>>;
+}
+
+/// How many of a user's last sign-ins a store keeps at hand.
+pub const RECENT: usize = 10;
+
+/// The audit log.
+#[async_trait]
+pub trait AuditStore {
+    /// A page for each filter, newest first.
+    async fn audit_entries(&self, filters: &[AuditFilter], page: &PageRequest) -> Result<Vec<Page<AuditEntry>>>;
+
+    /// A count for each filter.
+    async fn count_audit_entries(&self, filters: &[AuditFilter]) -> Result<Vec<u64>>;
+}

@@ -1,0 +1,125 @@
+//! The stores: where accounts, people, roles, groups, sessions and sign-ins are kept.
+//!
+//! Each method is one whole, atomic **intent**: it is carried out with everything that belongs to it (its audit entry,
+//! the sessions it ends) or not at all, and whoever is told `Ok` finds it again after a crash of the process.
+//! Reads of lists take **several filters at once** and answer each with its own page, so that a list within a list costs
+//! one call however long the outer one is.
+//!
+//! # To add a backend
+//! Implement the traits below for one type in a module beside `sqlite` and `mongo`, one file an aggregate, and run
+//! the suite in `contract/` against it: what a backend must do that the signatures do not say stands there as tests. Uniqueness
+//! comes from the database's constraint, never from a look before the write. Order and filters mean the same everywhere:
+//! folded text by code point, nulls last in both directions, ties by id in the list's direction.
+//! Each round trip to the database leaves one `trace` event of the target `doorward::store`.
+
+mod error;
+mod history;
+mod login;
+mod people;
+mod tenancy;
+
+#[cfg(test)]
+pub mod contract;
+
+pub mod mongo;
+pub mod sqlite;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+pub use error::{StoreError, Unique};
+pub use history::{AuditStore, HistoryStore, RECENT};
+pub use login::{
+    Candidate, FailureCount, FailureKey, Failures, Flood, Identity, LimitKey, LoginRecord, LoginStore, OpenedSession,
+    RecordedLogin, SessionStore, UserCandidate,
+};
+pub use people::{NewPerson, UserStore};
+pub use tenancy::{AccountStore, GroupStore, RoleStore};
+
+/// What every store answers with.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// What is older than this may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Now: sessions and counters that have expired go.
+    pub now: Timestamp,
+    /// Sign-ins from before this go.
+    pub history_before: Timestamp,
+    /// Audit entries from before this go.
+    pub audit_before: Timestamp,
+}
+
+/// One step of `doorward check`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreCheck {
+    /// What was tried.
+    pub name: String,
+    /// What was found, or what is wrong and what would be right.
+    pub outcome: std::result::Result<String, String>,
+}
+
+/// What keeps a store itself in order.
+#[async_trait]
+pub trait Upkeep {
+    /// Does the store answer? Asked by `/readyz`; must come back within two seconds.
+    async fn ping(&self) -> Result<()>;
+
+    /// Tries connection, version and indexes, step by step; a failed step does not hide the later ones that can be tried.
+    async fn check(&self) -> Vec<StoreCheck>;
+
+    /// Removes what has outlived its use, in bounded steps that hold up nobody; says how many entries went.
+    async fn purge(&self, retention: &Retention) -> Result<u64>;
+
+    /// Adds people in bulk, without audit entries, for `seed`; all or nothing for one call. Logins must be unique.
+    async fn insert_people(&self, people: &[NewPerson]) -> Result<()>;
+
+    /// A bulk load of people begins. A store may put off what slows it down, such as indexes on a history that is still
+    /// empty, until [`Self::end_load`], or the next start of any process if it never comes.
+    async fn begin_load(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The bulk load is over: whatever was put off is made up for.
+    async fn end_load(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Lets go of the database: what was acknowledged is kept.
+    async fn close(&self);
+}
+
+/// A whole store.
+pub trait Store:
+    AccountStore
+    + UserStore
+    + RoleStore
+    + GroupStore
+    + HistoryStore
+    + AuditStore
+    + SessionStore
+    + LoginStore
+    + Upkeep
+    + Debug
+    + Send
+    + Sync
+{
+}
+
+impl<T> Store for T where
+    T: AccountStore
+        + UserStore
+        + RoleStore
+        + GroupStore
+        + HistoryStore
+        + AuditStore
+        + SessionStore
+        + LoginStore
+        + Upkeep
+        + Debug
+        + Send
+        + Sync
+{
+}

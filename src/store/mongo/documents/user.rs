@@ -1,0 +1,230 @@
+//! `users`: one document a person, with its grants, its password and its last sign-ins.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{At, EventDocument, Id};
+use crate::domain::account::Language;
+use crate::domain::credentials::{Credentials, PasswordHash};
+use crate::domain::grant::{Grant, GrantSource, GrantTarget};
+use crate::domain::login::Login;
+use crate::domain::text::fold;
+use crate::domain::user::{DirectoryLink, DisabledBy, Email, Notifications, User, UserStatus};
+
+/// What reading a user leaves out: the hashes are for signing in only, and the last sign-ins are most of the bytes.
+pub(in super::super) const USER_HIDDEN: [&str; 2] = ["password", "recent"];
+
+/// [`User`] with everything else that its document holds. Absent values are null rather than left out, so that replacing
+/// the fields of a stored user clears them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in super::super) struct UserDocument {
+    #[serde(rename = "_id")]
+    pub(in super::super) id: Id,
+    account: Id,
+    login: Login,
+    first_name: String,
+    first_name_fold: String,
+    last_name: String,
+    last_name_fold: String,
+    email: Option<Email>,
+    email_fold: Option<String>,
+    language: Language,
+    phone: Option<String>,
+    status: UserStatus,
+    disabled_by: Option<DisabledBy>,
+    locked_until: Option<At>,
+    notifications: Notifications,
+    must_change_password: bool,
+    has_password: bool,
+    password_changed_at: Option<At>,
+    password_expires_at: Option<At>,
+    is_ldap: bool,
+    directory_link: Option<LinkDocument>,
+    grants: Vec<GrantDocument>,
+    last_login: Option<EventDocument>,
+    created_at: At,
+    updated_at: At,
+    revision: i64,
+    /// The hashes; there when the user has or had a local password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in super::super) password: Option<PasswordDocument>,
+    /// The last [`RECENT`](crate::store::history::RECENT) sign-ins, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in super::super) recent: Vec<EventDocument>,
+}
+
+/// [`Credentials`].
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(in super::super) struct PasswordDocument {
+    hash: Option<String>,
+    history: Vec<String>,
+}
+
+impl fmt::Debug for PasswordDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordDocument(…)")
+    }
+}
+
+impl From<&PasswordHash> for PasswordDocument {
+    fn from(hash: &PasswordHash) -> Self {
+        Self {
+            hash: Some(hash.expose().to_owned()),
+            history: Vec::new(),
+        }
+    }
+}
+
+impl From<PasswordDocument> for Credentials {
+    fn from(password: PasswordDocument) -> Self {
+        Self {
+            hash: password.hash.map(PasswordHash::new),
+            history: password.history.into_iter().map(PasswordHash::new).collect(),
+        }
+    }
+}
+
+/// [`DirectoryLink`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct LinkDocument {
+    directory: String,
+    dn: String,
+    external_id: String,
+    last_checked_at: At,
+}
+
+/// [`Grant`]. Role and group are fields of their own so that an index can find who holds one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "GrantFields", into = "GrantFields")]
+struct GrantDocument(Grant);
+
+#[derive(Serialize, Deserialize)]
+struct GrantFields {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<Id>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<Id>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    master: bool,
+    source: GrantSource,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    directory_group_dn: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    granted_by: Option<Id>,
+    granted_at: At,
+}
+
+impl From<GrantDocument> for GrantFields {
+    fn from(GrantDocument(grant): GrantDocument) -> Self {
+        let (role, group, master) = match grant.target {
+            GrantTarget::Role(id) => (Some(id.into()), None, false),
+            GrantTarget::Group(id) => (None, Some(id.into()), false),
+            GrantTarget::Master => (None, None, true),
+        };
+        Self {
+            role,
+            group,
+            master,
+            source: grant.source,
+            directory_group_dn: grant.directory_group_dn,
+            granted_by: grant.granted_by.map(Into::into),
+            granted_at: grant.granted_at.into(),
+        }
+    }
+}
+
+impl TryFrom<GrantFields> for GrantDocument {
+    type Error = &'static str;
+
+    fn try_from(fields: GrantFields) -> Result<Self, Self::Error> {
+        let target = match (fields.role, fields.group, fields.master) {
+            (Some(id), None, false) => GrantTarget::Role(id.into()),
+            (None, Some(id), false) => GrantTarget::Group(id.into()),
+            (None, None, true) => GrantTarget::Master,
+            _ => return Err("a grant is either of a role, of a group, or of everything"),
+        };
+        Ok(Self(Grant {
+            target,
+            source: fields.source,
+            directory_group_dn: fields.directory_group_dn,
+            granted_by: fields.granted_by.map(Into::into),
+            granted_at: fields.granted_at.into(),
+        }))
+    }
+}
+
+impl From<&User> for UserDocument {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.into(),
+            account: user.account.into(),
+            login: user.login.clone(),
+            first_name: user.first_name.clone(),
+            first_name_fold: fold(&user.first_name),
+            last_name: user.last_name.clone(),
+            last_name_fold: fold(&user.last_name),
+            email: user.email.clone(),
+            email_fold: user.email.as_ref().map(Email::folded),
+            language: user.language,
+            phone: user.phone.clone(),
+            status: user.status,
+            disabled_by: user.disabled_by,
+            locked_until: user.locked_until.map(Into::into),
+            notifications: user.notifications.clone(),
+            must_change_password: user.must_change_password,
+            has_password: user.has_password,
+            password_changed_at: user.password_changed_at.map(Into::into),
+            password_expires_at: user.password_expires_at.map(Into::into),
+            is_ldap: user.is_ldap,
+            directory_link: user.directory_link.clone().map(|link| LinkDocument {
+                directory: link.directory,
+                dn: link.dn,
+                external_id: link.external_id,
+                last_checked_at: link.last_checked_at.into(),
+            }),
+            grants: user.grants.iter().cloned().map(GrantDocument).collect(),
+            last_login: user.last_login.as_ref().map(Into::into),
+            created_at: user.created_at.into(),
+            updated_at: user.updated_at.into(),
+            revision: user.revision,
+            password: None,
+            recent: Vec::new(),
+        }
+    }
+}
+
+impl From<UserDocument> for User {
+    fn from(user: UserDocument) -> Self {
+        Self {
+            id: user.id.into(),
+            account: user.account.into(),
+            login: user.login,
+            first_name: user.first_name,
+            last_name: user.last_name,
+            email: user.email,
+            language: user.language,
+            phone: user.phone,
+            status: user.status,
+            disabled_by: user.disabled_by,
+            locked_until: user.locked_until.map(Into::into),
+            notifications: user.notifications,
+            must_change_password: user.must_change_password,
+            has_password: user.has_password,
+            password_changed_at: user.password_changed_at.map(Into::into),
+            password_expires_at: user.password_expires_at.map(Into::into),
+            is_ldap: user.is_ldap,
+            directory_link: user.directory_link.map(|link| DirectoryLink {
+                directory: link.directory,
+                dn: link.dn,
+                external_id: link.external_id,
+                last_checked_at: link.last_checked_at.into(),
+            }),
+            grants: user.grants.into_iter().map(|GrantDocument(grant)| grant).collect(),
+            last_login: user.last_login.map(Into::into),
+            created_at: user.created_at.into(),
+            updated_at: user.updated_at.into(),
+            revision: user.revision,
+        }
+    }
+}

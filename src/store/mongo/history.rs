@@ -1,0 +1,143 @@
+//! The login history.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+use mongodb::bson::doc;
+use serde::Deserialize;
+
+use super::documents::{At, EventDocument, Id, address, array, word};
+use super::keyset::NEWEST_FIRST;
+use super::lists::Filter;
+use super::transaction::{READ_LIMIT, bounded};
+use super::{MongoStore, round_trip};
+use crate::domain::ids::{LoginEventId, UserId};
+use crate::domain::login_event::LoginEvent;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::query::LoginEventFilter;
+use crate::store::history::RECENT;
+use crate::store::{HistoryStore, Result};
+
+fn filter(filter: &LoginEventFilter) -> Result<Filter> {
+    let outcomes: Option<Vec<_>> = filter
+        .outcomes
+        .as_ref()
+        .map(|all| all.iter().map(word).collect::<Result<_>>())
+        .transpose()?;
+    let methods: Option<Vec<_>> = filter
+        .methods
+        .as_ref()
+        .map(|all| all.iter().map(word).collect::<Result<_>>())
+        .transpose()?;
+    Ok(Filter::account(filter.account)
+        .and(filter.user.map(|user| doc! { "user": Id::from(user) }))
+        .and(outcomes.map(|any| doc! { "outcome": { "$in": any } }))
+        .and(methods.map(|any| doc! { "method": { "$in": any } }))
+        .and(filter.ip.map(|ip| doc! { "origin.ip": address(ip) }))
+        .between(filter.since, filter.until))
+}
+
+/// The sign-ins that a user's document carries.
+#[derive(Deserialize)]
+struct RecentDocument {
+    #[serde(rename = "_id")]
+    id: Id,
+    #[serde(default)]
+    recent: Vec<EventDocument>,
+}
+
+impl MongoStore {
+    /// The last sign-ins that the users' documents carry, of those users that exist.
+    async fn carried(&self, users: &[UserId]) -> Result<Vec<RecentDocument>> {
+        round_trip("find");
+        let carrying = self.users.clone_with_type::<RecentDocument>();
+        let finding = carrying
+            .find(doc! { "_id": { "$in": array(users) } })
+            .projection(doc! { "recent": 1 })
+            .batch_size(u32::try_from(users.len() + 1).unwrap_or(u32::MAX))
+            .max_time(READ_LIMIT);
+        bounded(READ_LIMIT, async { Ok(finding.await?.try_collect().await?) }).await
+    }
+
+    /// The newest sign-ins of each user from the history itself.
+    async fn newest(
+        &self,
+        users: &[UserId],
+        limit: usize,
+        not_before: Timestamp,
+    ) -> Result<HashMap<UserId, Vec<LoginEvent>>> {
+        let filters: Vec<Filter> = users
+            .iter()
+            .map(|user| {
+                Filter::default()
+                    .and(Some(doc! { "user": Id::from(*user) }))
+                    .between(Some(not_before), None)
+            })
+            .collect();
+        let page = PageRequest::first(limit);
+        let pages: Vec<Page<LoginEvent>> = self
+            .pages(&self.login_events, &[], NEWEST_FIRST, &filters, &page)
+            .await?;
+        let each = users.iter().copied().zip(pages.into_iter().map(|page| page.items));
+        Ok(each.filter(|(_, events)| !events.is_empty()).collect())
+    }
+}
+
+#[async_trait]
+impl HistoryStore for MongoStore {
+    async fn login_events_by_ids(&self, ids: &[LoginEventId]) -> Result<Vec<LoginEvent>> {
+        self.by_ids(&self.login_events, &[], ids).await
+    }
+
+    async fn login_events(&self, filters: &[LoginEventFilter], page: &PageRequest) -> Result<Vec<Page<LoginEvent>>> {
+        let filters: Vec<Filter> = filters.iter().map(filter).collect::<Result<_>>()?;
+        self.pages(&self.login_events, &[], NEWEST_FIRST, &filters, page).await
+    }
+
+    async fn count_login_events(&self, filters: &[LoginEventFilter]) -> Result<Vec<u64>> {
+        let filters: Vec<Filter> = filters.iter().map(filter).collect::<Result<_>>()?;
+        self.counts(&self.login_events, &filters).await
+    }
+
+    async fn recent_login_events(
+        &self,
+        users: &[UserId],
+        limit: usize,
+        not_before: Timestamp,
+    ) -> Result<HashMap<UserId, Vec<LoginEvent>>> {
+        if users.is_empty() || limit == 0 {
+            return Ok(HashMap::new());
+        }
+        if limit > RECENT {
+            return self.newest(users, limit, not_before).await;
+        }
+        let carried = self.carried(users).await?;
+        // Users who are gone have left their sign-ins in the history only.
+        let found: HashSet<Id> = carried.iter().map(|document| document.id).collect();
+        let gone: Vec<UserId> = users
+            .iter()
+            .copied()
+            .filter(|user| !found.contains(&Id::from(*user)))
+            .collect();
+        let mut found = if gone.is_empty() {
+            HashMap::new()
+        } else {
+            self.newest(&gone, limit, not_before).await?
+        };
+        for document in carried {
+            let events: Vec<LoginEvent> = document
+                .recent
+                .into_iter()
+                .filter(|event| event.at >= At(not_before))
+                .take(limit)
+                .map(Into::into)
+                .collect();
+            if !events.is_empty() {
+                found.insert(document.id.into(), events);
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,242 @@
+//! The indexes: made at the start, by whichever process comes first, and looked at by `doorward check`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use futures_util::future::try_join_all;
+use mongodb::bson::{Document, doc};
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::IndexOptions;
+use mongodb::{Database, IndexModel};
+
+use super::round_trip;
+
+/// Unique: an account's name.
+pub(super) const ACCOUNT_NAME: &str = "accounts_name";
+/// Unique: a login in its account.
+pub(super) const USER_LOGIN: &str = "users_login";
+/// Unique: a role's name in its account.
+pub(super) const ROLE_NAME: &str = "roles_name";
+/// Unique: a group's name in its account.
+pub(super) const GROUP_NAME: &str = "groups_name";
+
+/// The collections' names.
+pub(super) mod collections {
+    pub(in super::super) const ACCOUNTS: &str = "accounts";
+    pub(in super::super) const USERS: &str = "users";
+    pub(in super::super) const ROLES: &str = "roles";
+    pub(in super::super) const GROUPS: &str = "groups";
+    pub(in super::super) const SESSIONS: &str = "sessions";
+    pub(in super::super) const LOGIN_EVENTS: &str = "login_events";
+    pub(in super::super) const AUDIT: &str = "audit";
+    pub(in super::super) const FAILURES: &str = "failures";
+    pub(in super::super) const ATTEMPTS: &str = "attempts";
+}
+use collections::{ACCOUNTS, ATTEMPTS, AUDIT, FAILURES, GROUPS, LOGIN_EVENTS, ROLES, SESSIONS, USERS};
+
+/// The server's codes for "somebody else is just making this", after which asking again finds it made.
+const BEING_MADE: [i32; 4] = [
+    48,  // NamespaceExists
+    117, // ConflictingOperationInProgress
+    249, // IndexBuildAlreadyInProgress
+    276, // IndexBuildAborted
+];
+const TRIES: u32 = 10;
+
+fn index(name: &str, keys: Document) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+fn unique(name: &str, keys: Document) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).unique(true).build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+/// Only over the documents that match `filter`.
+fn partial(name: &str, keys: Document, filter: Document) -> IndexModel {
+    let options = IndexOptions::builder()
+        .name(name.to_owned())
+        .partial_filter_expression(filter)
+        .build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+/// Removes documents when the moment in `field` has passed.
+fn expiring(name: &str, field: &str) -> IndexModel {
+    let options = IndexOptions::builder()
+        .name(name.to_owned())
+        .expire_after(Duration::ZERO)
+        .build();
+    IndexModel::builder().keys(doc! { field: 1 }).options(options).build()
+}
+
+/// Every collection with its indexes. Each list of one account has one that delivers it in order.
+fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
+    vec![
+        (
+            ACCOUNTS,
+            vec![
+                unique(ACCOUNT_NAME, doc! { "name": 1 }),
+                index("accounts_title", doc! { "title_fold": 1 }),
+                index("accounts_created", doc! { "created_at": 1, "_id": 1 }),
+            ],
+        ),
+        (
+            USERS,
+            vec![
+                unique(USER_LOGIN, doc! { "account": 1, "login": 1 }),
+                index("users_first_name", doc! { "account": 1, "first_name_fold": 1 }),
+                index("users_last_name", doc! { "account": 1, "last_name_fold": 1, "_id": 1 }),
+                index("users_email", doc! { "account": 1, "email_fold": 1, "_id": 1 }),
+                index("users_created", doc! { "account": 1, "created_at": 1, "_id": 1 }),
+                index("users_last_login", doc! { "account": 1, "last_login.at": 1, "_id": 1 }),
+                index("users_role", doc! { "account": 1, "grants.role": 1, "login": 1 }),
+                index("users_group", doc! { "account": 1, "grants.group": 1, "login": 1 }),
+                partial(
+                    "users_master",
+                    doc! { "account": 1, "grants.master": 1, "login": 1 },
+                    doc! { "grants.master": true },
+                ),
+                // For operators, who may list the users of all accounts.
+                index("users_login_everywhere", doc! { "login": 1, "_id": 1 }),
+            ],
+        ),
+        (
+            ROLES,
+            vec![
+                unique(ROLE_NAME, doc! { "account": 1, "name_fold": 1 }),
+                index("roles_name_everywhere", doc! { "name_fold": 1, "_id": 1 }),
+            ],
+        ),
+        (
+            GROUPS,
+            vec![
+                unique(GROUP_NAME, doc! { "account": 1, "name_fold": 1 }),
+                index("groups_name_everywhere", doc! { "name_fold": 1, "_id": 1 }),
+                partial("groups_main", doc! { "account": 1 }, doc! { "is_main": true }),
+            ],
+        ),
+        (
+            SESSIONS,
+            vec![
+                index("sessions_token", doc! { "token_hash": 1 }),
+                index("sessions_user", doc! { "user": 1, "created_at": -1, "_id": -1 }),
+                index("sessions_account", doc! { "account": 1 }),
+                index("sessions_expiry", doc! { "expires_at": 1 }),
+            ],
+        ),
+        (
+            LOGIN_EVENTS,
+            vec![
+                index("login_events_account", doc! { "account": 1, "at": -1, "_id": -1 }),
+                index("login_events_user", doc! { "user": 1, "at": -1, "_id": -1 }),
+                index(
+                    "login_events_ip",
+                    doc! { "account": 1, "origin.ip": 1, "at": -1, "_id": -1 },
+                ),
+                index("login_events_at", doc! { "at": -1, "_id": -1 }),
+            ],
+        ),
+        (
+            AUDIT,
+            vec![
+                index("audit_account", doc! { "account": 1, "at": -1, "_id": -1 }),
+                index("audit_target", doc! { "target_id": 1, "at": -1, "_id": -1 }),
+                index("audit_actor", doc! { "actor_user": 1, "at": -1, "_id": -1 }),
+                index("audit_at", doc! { "at": -1, "_id": -1 }),
+            ],
+        ),
+        (
+            FAILURES,
+            vec![
+                unique("failures_counter", doc! { "account": 1, "login": 1, "network": 1 }),
+                index("failures_expiry", doc! { "expires_at": 1 }),
+            ],
+        ),
+        (
+            ATTEMPTS,
+            vec![
+                index("attempts_end", doc! { "ends_at": 1 }),
+                expiring("attempts_expiry", "expires_at"),
+            ],
+        ),
+    ]
+}
+
+/// Makes what is missing, and the collections with it: a transaction must find them there.
+pub(super) async fn create(database: &Database) -> Result<(), Error> {
+    let each = wanted().into_iter().map(|(name, models)| async move {
+        let collection = database.collection::<Document>(name);
+        let mut tried = 1;
+        loop {
+            round_trip("createIndexes");
+            match collection.create_indexes(models.clone()).await {
+                Err(error) if tried < TRIES && is_being_made(&error) => {
+                    tokio::time::sleep(Duration::from_millis(100) * tried).await;
+                    tried += 1;
+                }
+                outcome => return outcome.map(drop),
+            }
+        }
+    });
+    try_join_all(each).await.map(drop)
+}
+
+fn is_being_made(error: &Error) -> bool {
+    matches!(error.kind.as_ref(), ErrorKind::Command(e) if BEING_MADE.contains(&e.code))
+}
+
+/// What is missing or different, each in a few words; nothing when all is well. Also says how many were looked at.
+pub(super) async fn differences(database: &Database) -> Result<(usize, Vec<String>), Error> {
+    let mut looked_at = 0;
+    let mut differences = Vec::new();
+    for (name, models) in wanted() {
+        round_trip("listIndexes");
+        let found: HashMap<String, IndexModel> = match database.collection::<Document>(name).list_indexes().await {
+            Ok(cursor) => {
+                let found: Vec<IndexModel> = cursor.try_collect().await?;
+                found
+                    .into_iter()
+                    .filter_map(|model| Some((label(&model)?, model)))
+                    .collect()
+            }
+            Err(error) if is_no_collection(&error) => HashMap::new(),
+            Err(error) => return Err(error),
+        };
+        for model in models {
+            looked_at += 1;
+            let Some(label) = label(&model) else { continue };
+            match found.get(&label) {
+                None => differences.push(format!("{name}: the index {label} is missing")),
+                Some(other) if !alike(other, &model) => {
+                    differences.push(format!("{name}: the index {label} is another than it should be"));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    Ok((looked_at, differences))
+}
+
+fn label(model: &IndexModel) -> Option<String> {
+    model.options.as_ref()?.name.clone()
+}
+
+fn alike(a: &IndexModel, b: &IndexModel) -> bool {
+    let is_unique = |m: &IndexModel| m.options.as_ref().and_then(|o| o.unique).unwrap_or(false);
+    let expires = |m: &IndexModel| m.options.as_ref().and_then(|o| o.expire_after);
+    // The server may give numbers back as another type than they were given as.
+    let keys = |m: &IndexModel| -> Vec<(String, String)> {
+        m.keys
+            .iter()
+            .map(|(field, way)| (field.clone(), way.to_string()))
+            .collect()
+    };
+    keys(a) == keys(b) && is_unique(a) == is_unique(b) && expires(a) == expires(b)
+}
+
+fn is_no_collection(error: &Error) -> bool {
+    matches!(error.kind.as_ref(), ErrorKind::Command(e) if e.code == 26)
+}

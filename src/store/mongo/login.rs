@@ -1,0 +1,336 @@
+//! What a sign-in reads and writes.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use mongodb::ClientSession;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, Document, doc, serialize_to_bson};
+use mongodb::options::ReturnDocument;
+use serde::Deserialize;
+
+use super::documents::{AccountDocument, At, Digest, EventDocument, Id, SessionDocument, UserDocument};
+use super::error::is_upsert_race;
+use super::indexes::collections;
+use super::lists::stored;
+use super::transaction::{Halt, INTENT_LIMIT, READ_LIMIT, bounded};
+use super::{MongoStore, earlier, later, round_trip};
+use crate::domain::account::AccountName;
+use crate::domain::login::Login;
+use crate::domain::login_event::{LoginEvent, LoginOutcome};
+use crate::store::history::RECENT;
+use crate::store::{
+    Candidate, FailureCount, FailureKey, Failures, Flood, LimitKey, LoginRecord, LoginStore, RecordedLogin, Result,
+    StoreError, UserCandidate,
+};
+
+/// How long a counter of attempts outlives its window before the server removes it.
+const ATTEMPTS_GRACE: Duration = Duration::from_secs(120);
+/// How often an upsert is tried again when another one made the document in between: once is enough, as it is there then.
+const UPSERT_TRIES: u32 = 3;
+
+/// An account joined with one of its users.
+#[derive(Deserialize)]
+struct CandidateRow {
+    account: AccountDocument,
+    user: Option<UserDocument>,
+}
+
+/// A counter of attempts.
+#[derive(Deserialize)]
+struct AttemptsDocument {
+    count: u32,
+}
+
+/// A counter of wrong passwords.
+#[derive(Deserialize)]
+struct FailureDocument {
+    account: Id,
+    login: Digest,
+    network: Option<Digest>,
+    locked_until: Option<At>,
+}
+
+impl FailureDocument {
+    fn is_of(&self, key: &FailureKey) -> bool {
+        self.account == key.account.into()
+            && self.login.0 == key.login
+            && self.network.map(|network| network.0) == key.network
+    }
+}
+
+fn counter(key: &FailureKey) -> Document {
+    let network = key.network.map_or(Bson::Null, |network| Digest(network).into());
+    doc! { "account": Id::from(key.account), "login": Digest(key.login), "network": network }
+}
+
+/// One more wrong password at `at`, as the server computes it from what the counter holds by then.
+fn one_more(count: &FailureCount, at: Timestamp) -> Vec<Document> {
+    let forgotten = At(earlier(at, count.window));
+    let until = At(later(at, count.window));
+    // Zero means that nothing locks.
+    let locks = doc! { "$and": [count.threshold > 0, { "$gte": ["$count", i64::from(count.threshold)] }] };
+    vec![
+        doc! { "$set": {
+            // A counter that is not there yet has no `last_at`, which compares as less than any date.
+            "count": { "$cond": [{ "$gt": ["$last_at", forgotten] }, { "$add": ["$count", 1] }, 1] },
+            "last_at": { "$max": ["$last_at", At(at)] },
+            "expires_at": { "$max": ["$expires_at", until] },
+        } },
+        doc! { "$set": {
+            "locked_until": { "$cond": [locks, { "$max": ["$locked_until", until] }, "$$REMOVE"] },
+        } },
+    ]
+}
+
+fn attempts_id(key: &LimitKey, window_start: Timestamp) -> Bson {
+    let mut bytes = key.0.to_vec();
+    bytes.extend(window_start.as_millisecond().to_be_bytes());
+    Bson::Binary(Binary {
+        subtype: BinarySubtype::Generic,
+        bytes,
+    })
+}
+
+fn event_bson(event: &LoginEvent) -> Result<Bson> {
+    serialize_to_bson(&EventDocument::from(event))
+        .map_err(|e| StoreError::Corrupt(format!("the sign-in cannot be written: {e}")))
+}
+
+/// A user's carried sign-ins with this one among them, newest first.
+fn carry(event: &Bson) -> Document {
+    let with = doc! { "$concatArrays": [[{ "$literal": event }], { "$ifNull": ["$recent", []] }] };
+    let sorted = doc! { "$sortArray": { "input": with, "sortBy": { "at": -1, "_id": -1 } } };
+    doc! { "$slice": [sorted, stored(RECENT)] }
+}
+
+/// The later of a user's last sign-in and this one: several may be recorded in another order than they happened in.
+fn last(event: &LoginEvent, written: &Bson) -> Document {
+    let later = doc! { "$gt": [
+        [At(event.at), Id::from(event.id)],
+        ["$last_login.at", "$last_login._id"],
+    ] };
+    doc! { "$cond": [later, { "$literal": written }, "$last_login"] }
+}
+
+impl MongoStore {
+    /// Counts wrong passwords; says until when each counter locks now.
+    async fn count_failures(
+        &self,
+        session: &mut ClientSession,
+        counts: &[FailureCount],
+        at: Timestamp,
+    ) -> std::result::Result<Vec<Option<Timestamp>>, Halt> {
+        let mut locks = Vec::with_capacity(counts.len());
+        for count in counts {
+            round_trip("findAndModify");
+            let counted = self
+                .failures
+                .clone_with_type::<FailureDocument>()
+                .find_one_and_update(counter(&count.key), one_more(count, at))
+                .upsert(true)
+                .return_document(ReturnDocument::After)
+                .session(&mut *session)
+                .await?;
+            locks.push(counted.and_then(|counter| counter.locked_until).map(Timestamp::from));
+        }
+        Ok(locks)
+    }
+
+    /// Everything that one attempt changes; may run several times.
+    async fn record(
+        &self,
+        session: &mut ClientSession,
+        record: &LoginRecord,
+    ) -> std::result::Result<RecordedLogin, Halt> {
+        let event = &record.event;
+        let mut fields = Document::new();
+        let mut locked_until = None;
+        match &record.failures {
+            Failures::Unchanged => {}
+            Failures::Count(counts) => {
+                let locks = self.count_failures(session, counts, event.at).await?;
+                locked_until = locks.iter().copied().flatten().max();
+                let users = counts.iter().zip(&locks).filter(|(count, _)| count.locks_user);
+                if let Some(until) = users.filter_map(|(_, lock)| *lock).max() {
+                    fields.insert("locked_until", doc! { "$max": ["$locked_until", At(until)] });
+                }
+            }
+            Failures::Reset(keys) => {
+                if !keys.is_empty() {
+                    let any: Vec<Document> = keys.iter().map(counter).collect();
+                    round_trip("delete");
+                    self.failures
+                        .delete_many(doc! { "$or": any })
+                        .session(&mut *session)
+                        .await?;
+                }
+                fields.insert("locked_until", Bson::Null);
+            }
+        }
+
+        round_trip("insert");
+        self.login_events
+            .insert_one(EventDocument::from(event))
+            .session(&mut *session)
+            .await?;
+
+        if let Some(opened) = &record.opened {
+            round_trip("insert");
+            self.sessions
+                .insert_one(SessionDocument::new(&opened.session, &opened.token_hash))
+                .session(&mut *session)
+                .await?;
+        }
+
+        // Last, as others may be waiting for this document: a process that is killed holds it until the server gives the
+        // transaction up, a minute later.
+        if let Some(user) = event.user {
+            let written = event_bson(event)?;
+            fields.insert("recent", carry(&written));
+            if event.outcome == LoginOutcome::Success {
+                fields.insert("last_login", last(event, &written));
+            }
+            let mut filter = doc! { "_id": Id::from(user), "account": Id::from(event.account) };
+            if let Some(opened) = &record.opened {
+                filter.insert("revision", opened.user_revision);
+                if let Some(hash) = &opened.rehashed {
+                    // A hash begins with `$`, as fields do.
+                    fields.insert("password.hash", doc! { "$literal": hash.expose() });
+                }
+            }
+            round_trip("update");
+            let change = vec![doc! { "$set": fields }];
+            let updated = self.users.update_one(filter, change).session(&mut *session).await?;
+            if record.opened.is_some() && updated.matched_count == 0 {
+                return Err(self.missed(session, &self.users, user).await);
+            }
+        }
+
+        Ok(RecordedLogin { locked_until })
+    }
+}
+
+#[async_trait]
+impl LoginStore for MongoStore {
+    async fn candidate(&self, account: &AccountName, login: Option<&Login>) -> Result<Option<Candidate>> {
+        let mut pipeline = vec![
+            doc! { "$match": { "name": account.as_str() } },
+            doc! { "$limit": 1 },
+            doc! { "$replaceWith": { "account": "$$ROOT" } },
+        ];
+        if let Some(login) = login {
+            pipeline.push(doc! { "$lookup": {
+                "from": collections::USERS, "localField": "account._id", "foreignField": "account", "as": "user",
+                "pipeline": [{ "$match": { "login": login.as_str() } }, { "$limit": 1 }, { "$unset": "recent" }],
+            } });
+            pipeline.push(doc! { "$set": { "user": { "$first": "$user" } } });
+        }
+        let rows: Vec<CandidateRow> = self.aggregate(&self.accounts, pipeline, 1).await?;
+        Ok(rows.into_iter().next().map(|row| Candidate {
+            account: row.account.into(),
+            user: row.user.map(|mut user| UserCandidate {
+                credentials: user.password.take().unwrap_or_default().into(),
+                user: user.into(),
+            }),
+        }))
+    }
+
+    async fn count_attempts(&self, keys: &[LimitKey], window_start: Timestamp, window: Duration) -> Result<Vec<u32>> {
+        let ends_at = later(window_start, window);
+        let lifetime = window.saturating_add(ATTEMPTS_GRACE);
+        let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
+        let counters = &self.attempts.clone_with_type::<AttemptsDocument>();
+        let each = keys.iter().map(|key| async move {
+            let mut tried = 1;
+            loop {
+                // The server's own clock says when it removes the counter, so that no process's clock can do so too early.
+                let counting = counters
+                    .find_one_and_update(
+                        doc! { "_id": attempts_id(key, window_start) },
+                        vec![doc! { "$set": {
+                            "count": { "$add": [{ "$ifNull": ["$count", 0] }, 1] },
+                            "ends_at": At(ends_at),
+                            "expires_at": { "$ifNull": ["$expires_at", { "$add": ["$$NOW", lifetime] }] },
+                        } }],
+                    )
+                    .upsert(true)
+                    .return_document(ReturnDocument::After);
+                round_trip("findAndModify");
+                match counting.await {
+                    Err(error) if tried < UPSERT_TRIES && is_upsert_race(&error) => tried += 1,
+                    outcome => return Ok(outcome?.map_or(0, |counter| counter.count)),
+                }
+            }
+        });
+        bounded(INTENT_LIMIT, try_join_all(each)).await
+    }
+
+    async fn locks(&self, keys: &[FailureKey], now: Timestamp) -> Result<Vec<Option<Timestamp>>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let any: Vec<Document> = keys.iter().map(counter).collect();
+        round_trip("find");
+        let counters = self.failures.clone_with_type::<FailureDocument>();
+        let finding = counters.find(doc! { "$or": any }).max_time(READ_LIMIT);
+        let found: Vec<FailureDocument> =
+            bounded(READ_LIMIT, async { Ok(finding.await?.try_collect().await?) }).await?;
+        let lock = |key: &FailureKey| {
+            let counter = found.iter().find(|counter| counter.is_of(key))?;
+            counter.locked_until.map(Timestamp::from).filter(|until| *until > now)
+        };
+        Ok(keys.iter().map(lock).collect())
+    }
+
+    async fn record_login(&self, record: &LoginRecord) -> Result<RecordedLogin> {
+        self.transaction((self, record), |session, (store, record)| {
+            Box::pin(store.record(session, record))
+        })
+        .await
+    }
+
+    async fn record_flood(&self, flood: &Flood) -> Result<()> {
+        let event = &flood.event;
+        self.transaction((self, event), |session, (store, event)| {
+            Box::pin(async move {
+                let Bson::Document(mut first) = event_bson(event)? else {
+                    return Err(StoreError::Corrupt("a sign-in is a document".to_owned()).into());
+                };
+                first.remove("_id");
+                first.remove("attempts");
+                let (id, account) = (Id::from(event.id), Id::from(event.account));
+                first.remove("account");
+                round_trip("update");
+                let counted = store
+                    .login_events
+                    .update_one(
+                        doc! { "_id": id, "account": account },
+                        doc! { "$setOnInsert": first, "$inc": { "attempts": 1 } },
+                    )
+                    .upsert(true)
+                    .session(&mut *session)
+                    .await?;
+                let Some(user) = event.user else {
+                    return Ok(());
+                };
+                let user = doc! { "_id": Id::from(user), "account": account };
+                round_trip("update");
+                if counted.upserted_id.is_some() {
+                    let carried = vec![doc! { "$set": { "recent": carry(&event_bson(event)?) } }];
+                    store.users.update_one(user, carried).session(&mut *session).await?;
+                } else {
+                    let mut user = user;
+                    user.insert("recent._id", id);
+                    let one_more = doc! { "$inc": { "recent.$.attempts": 1 } };
+                    store.users.update_one(user, one_more).session(&mut *session).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+}

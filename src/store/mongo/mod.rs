@@ -1,0 +1,180 @@
+//! MongoDB: for when one machine is not enough.
+//!
+//! It must be a replica set (one node is enough) or a sharded cluster, 6.0 or later: intents of several documents are
+//! transactions. Everything acknowledged is in the journal of a majority; reads go to the primary.
+//!
+//! # Collections and shard keys
+//! What grows with use has the account first in its unique keys, so that it can be sharded by account; a unique index of
+//! a sharded collection must begin with the whole shard key. Moments, ids and other indexes are never unique but `_id`,
+//! which holds 74 random bits.
+//!
+//! | collection | holds | unique keys | shard key |
+//! |---|---|---|---|
+//! | `accounts` | the accounts | `name` | none: a few per tenant's lifetime |
+//! | `users` | users with grants, password and last sign-ins | `account, login` | `{account: 1, login: 1}` |
+//! | `roles`, `groups` | roles, groups | `account, name_fold` | `{account: 1, name_fold: 1}` |
+//! | `sessions` | the signed-in sessions | | `{account: 1, _id: 1}` |
+//! | `login_events` | the history | | `{account: 1, _id: 1}` |
+//! | `audit` | the audit log | | `{account: 1, _id: 1}` |
+//! | `failures` | counters of wrong passwords | `account, login, network` | `{account: 1, login: 1}` |
+//! | `attempts` | counters of attempts in a window, by a digest that may be of an address; gone minutes later | | `{_id: "hashed"}` |
+
+mod account;
+mod audit;
+mod bulk;
+mod connect;
+mod documents;
+mod error;
+mod group;
+mod history;
+mod indexes;
+mod keyset;
+mod lists;
+mod login;
+mod role;
+mod session;
+mod transaction;
+mod upkeep;
+mod user;
+mod user_filter;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use mongodb::bson::{Document, doc};
+use mongodb::{Client, ClientSession, Collection, Database};
+
+use self::documents::{
+    AccountDocument, AuditDocument, EventDocument, GroupDocument, Id, RoleDocument, SessionDocument, UserDocument,
+};
+use self::indexes::collections;
+use self::transaction::Halt;
+use crate::domain::audit::AuditEntry;
+use crate::domain::ids::AccountId;
+use crate::store::StoreError;
+
+/// A store in MongoDB.
+#[derive(Clone)]
+pub struct MongoStore {
+    client: Client,
+    database: Database,
+    accounts: Collection<AccountDocument>,
+    users: Collection<UserDocument>,
+    roles: Collection<RoleDocument>,
+    groups: Collection<GroupDocument>,
+    sessions: Collection<SessionDocument>,
+    login_events: Collection<EventDocument>,
+    audit: Collection<AuditDocument>,
+    failures: Collection<Document>,
+    attempts: Collection<Document>,
+}
+
+impl fmt::Debug for MongoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client knows the password.
+        write!(f, "MongoStore({})", self.database.name())
+    }
+}
+
+impl MongoStore {
+    fn new(client: Client, database: Database) -> Self {
+        Self {
+            accounts: database.collection(collections::ACCOUNTS),
+            users: database.collection(collections::USERS),
+            roles: database.collection(collections::ROLES),
+            groups: database.collection(collections::GROUPS),
+            sessions: database.collection(collections::SESSIONS),
+            login_events: database.collection(collections::LOGIN_EVENTS),
+            audit: database.collection(collections::AUDIT),
+            failures: database.collection(collections::FAILURES),
+            attempts: database.collection(collections::ATTEMPTS),
+            client,
+            database,
+        }
+    }
+
+    /// Adds the audit entry of a transaction.
+    async fn write_audit(&self, session: &mut ClientSession, entry: &AuditEntry) -> Result<(), Halt> {
+        round_trip("insert");
+        self.audit
+            .insert_one(AuditDocument::from(entry))
+            .session(session)
+            .await?;
+        Ok(())
+    }
+
+    /// Makes this transaction and every other that asks for the same, for one account, happen one after the other: both
+    /// write the account's document, so the later one fails and is tried again with the earlier one's outcome in sight.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such account.
+    async fn serialise(&self, session: &mut ClientSession, account: AccountId) -> Result<(), Halt> {
+        round_trip("update");
+        let serial = doc! { "$inc": { "serial": 1_i64 } };
+        let updated = self
+            .accounts
+            .update_one(doc! { "_id": Id::from(account) }, serial)
+            .session(session)
+            .await?;
+        if updated.matched_count == 0 {
+            return Err(StoreError::NotFound.into());
+        }
+        Ok(())
+    }
+
+    /// Ends the sessions that match, as a part of a transaction.
+    async fn end_sessions(&self, session: &mut ClientSession, filter: Document) -> Result<(), Halt> {
+        round_trip("delete");
+        self.sessions.delete_many(filter).session(session).await?;
+        Ok(())
+    }
+
+    /// Why no document with this id was at the expected revision.
+    async fn missed<D: Send + Sync>(
+        &self,
+        session: &mut ClientSession,
+        collection: &Collection<D>,
+        id: impl Into<Id>,
+    ) -> Halt {
+        #[derive(serde::Deserialize)]
+        struct Revision {
+            revision: i64,
+        }
+        round_trip("find");
+        let found = collection
+            .clone_with_type::<Revision>()
+            .find_one(doc! { "_id": id.into() })
+            .projection(doc! { "revision": 1 })
+            .session(session)
+            .await;
+        match found {
+            Ok(Some(Revision { revision })) => StoreError::Conflict { current: revision }.into(),
+            Ok(None) => StoreError::NotFound.into(),
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// Leaves a trace of one round trip to the database.
+fn round_trip(command: &str) {
+    tracing::trace!(target: "doorward::store", command);
+}
+
+/// `at` moved by a duration, as far as there is time.
+fn later(at: Timestamp, by: std::time::Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(by)
+        .ok()
+        .and_then(|by| at.checked_add(by).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// `at` moved back by a duration, as far as there is time.
+fn earlier(at: Timestamp, by: std::time::Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(by)
+        .ok()
+        .and_then(|by| at.checked_sub(by).ok())
+        .unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,118 @@
+//! Sessions.
+
+use std::cmp::Reverse;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use mongodb::bson::doc;
+use serde::Deserialize;
+
+use super::documents::{
+    AccountDocument, At, Digest, Id, RoleDocument, SessionDocument, USER_HIDDEN, UserDocument, array,
+};
+use super::indexes::collections;
+use super::keyset::Order;
+use super::lists::Filter;
+use super::transaction::{INTENT_LIMIT, bounded};
+use super::{MongoStore, round_trip};
+use crate::domain::credentials::TokenHash;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::query::Direction;
+use crate::domain::session::Session;
+use crate::store::{Identity, Result, SessionStore};
+
+/// The most sessions of one user that are listed.
+const MOST_SESSIONS: usize = 200;
+
+const NEWEST_CREATED: Order = Order {
+    field: "created_at",
+    direction: Direction::Desc,
+    nullable: None,
+    unique_in_account: false,
+};
+
+/// A session joined with everything that it stands for.
+#[derive(Deserialize)]
+struct IdentityRow {
+    session: SessionDocument,
+    user: Option<UserDocument>,
+    account: Option<AccountDocument>,
+    roles: Vec<RoleDocument>,
+}
+
+#[async_trait]
+impl SessionStore for MongoStore {
+    async fn identity(&self, token_hash: &TokenHash) -> Result<Option<Identity>> {
+        let hidden: &[&str] = &USER_HIDDEN;
+        let pipeline = vec![
+            doc! { "$match": { "token_hash": Digest(token_hash.0) } },
+            doc! { "$limit": 1 },
+            doc! { "$replaceWith": { "session": "$$ROOT" } },
+            doc! { "$lookup": {
+                "from": collections::USERS, "localField": "session.user", "foreignField": "_id", "as": "user",
+                "pipeline": [{ "$unset": hidden }],
+            } },
+            doc! { "$lookup": {
+                "from": collections::ACCOUNTS, "localField": "session.account", "foreignField": "_id", "as": "account",
+            } },
+            doc! { "$set": { "user": { "$first": "$user" }, "account": { "$first": "$account" } } },
+            doc! { "$lookup": {
+                "from": collections::ROLES, "localField": "user.grants.role", "foreignField": "_id", "as": "roles",
+            } },
+        ];
+        let rows: Vec<IdentityRow> = self.aggregate(&self.sessions, pipeline, 1).await?;
+        Ok(rows.into_iter().next().and_then(|row| {
+            Some(Identity {
+                session: row.session.into(),
+                user: row.user?.into(),
+                account: row.account?.into(),
+                roles: row.roles.into_iter().map(Into::into).collect(),
+            })
+        }))
+    }
+
+    async fn sessions_by_ids(&self, ids: &[SessionId], now: Timestamp) -> Result<Vec<Session>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let filter = doc! { "_id": { "$in": array(ids) }, "expires_at": { "$gt": At(now) } };
+        let found = self.find(&self.sessions, &[], filter, None, ids.len()).await?;
+        Ok(found.into_iter().map(Into::into).collect())
+    }
+
+    async fn sessions_of_users(&self, users: &[UserId], now: Timestamp) -> Result<Vec<Session>> {
+        let filters: Vec<Filter> = users
+            .iter()
+            .map(|user| {
+                Filter::default()
+                    .and(Some(doc! { "user": Id::from(*user) }))
+                    .and(Some(doc! { "expires_at": { "$gt": At(now) } }))
+            })
+            .collect();
+        let page = PageRequest::first(MOST_SESSIONS);
+        let pages: Vec<Page<Session>> = self.pages(&self.sessions, &[], NEWEST_CREATED, &filters, &page).await?;
+        let mut sessions: Vec<Session> = pages.into_iter().flat_map(|page| page.items).collect();
+        sessions.sort_by_key(|session| Reverse((session.created_at, session.id)));
+        Ok(sessions)
+    }
+
+    async fn touch_session(&self, id: SessionId, at: Timestamp) -> Result<()> {
+        round_trip("update");
+        let touching = self.sessions.update_one(
+            doc! { "_id": Id::from(id) },
+            doc! { "$max": { "last_seen_at": At(at) } },
+        );
+        bounded(INTENT_LIMIT, async {
+            touching.await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn end_session(&self, id: SessionId) -> Result<bool> {
+        round_trip("delete");
+        let ending = self.sessions.delete_one(doc! { "_id": Id::from(id) });
+        bounded(INTENT_LIMIT, async { Ok(ending.await?.deleted_count > 0) }).await
+    }
+}

@@ -1,0 +1,9 @@
+//! The contract's suite, and what is MongoDB's alone. Each test has a database of its own.
+
+mod faults;
+mod round_trips;
+mod support;
+
+mod contract {
+    crate::store::contract::contract_suite!(crate::store::mongo::tests::support::open);
+}

@@ -1,0 +1,318 @@
+//! Users and their passwords.
+
+use async_trait::async_trait;
+use mongodb::ClientSession;
+use mongodb::bson::{Bson, Document, doc, serialize_to_document};
+use serde::Deserialize;
+
+use super::documents::{At, Digest, Id, PasswordDocument, USER_HIDDEN, UserDocument, word};
+use super::lists::{Filter, without};
+use super::transaction::{Halt, READ_LIMIT, bounded};
+use super::user_filter::{filter, order};
+use super::{MongoStore, round_trip};
+use crate::domain::audit::AuditEntry;
+use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
+use crate::domain::ids::{AccountId, SessionId, UserId};
+use crate::domain::login::Login;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::query::{UserFilter, UserOrder};
+use crate::domain::user::{User, UserStatus};
+use crate::store::{FailureKey, Result, StoreError, UserStore};
+
+/// The fields that replacing a user leaves as they are: other intents own them.
+const KEPT: [&str; 7] = [
+    "_id",
+    "account",
+    "created_at",
+    "has_password",
+    "password_changed_at",
+    "last_login",
+    "locked_until",
+];
+
+/// Exactly this user. The shard key is in it, which a sharded cluster asks for when a login changes.
+fn exactly(user: &User) -> Document {
+    doc! { "account": Id::from(user.account), "login": user.login.as_str(), "_id": Id::from(user.id) }
+}
+
+fn new_document(user: &User, password: Option<&PasswordHash>) -> UserDocument {
+    let mut document = UserDocument::from(user);
+    document.password = password.map(PasswordDocument::from);
+    document
+}
+
+impl MongoStore {
+    /// Adds a user, as a part of a transaction.
+    async fn insert_user(
+        &self,
+        session: &mut ClientSession,
+        user: &User,
+        password: Option<&PasswordHash>,
+    ) -> std::result::Result<(), Halt> {
+        round_trip("insert");
+        self.users
+            .insert_one(new_document(user, password))
+            .session(session)
+            .await?;
+        Ok(())
+    }
+
+    /// A user as a transaction sees it. Should somebody change it before the transaction does, that fails and is tried
+    /// again, so what is seen here holds.
+    async fn stored_user(
+        &self,
+        session: &mut ClientSession,
+        id: UserId,
+        expected_revision: Option<i64>,
+    ) -> std::result::Result<User, Halt> {
+        round_trip("find");
+        let found = self
+            .users
+            .find_one(doc! { "_id": Id::from(id) })
+            .projection(without(&USER_HIDDEN))
+            .session(session)
+            .await?;
+        let user: User = found.ok_or(StoreError::NotFound)?.into();
+        match expected_revision {
+            Some(expected) if expected != user.revision => Err(StoreError::Conflict { current: user.revision }.into()),
+            _ => Ok(user),
+        }
+    }
+
+    /// Makes sure, as a part of a transaction, that `user`'s account has an active master besides it.
+    async fn spare_master(&self, session: &mut ClientSession, user: &User) -> std::result::Result<(), Halt> {
+        self.serialise(session, user.account).await?;
+        round_trip("find");
+        let another = self
+            .users
+            .clone_with_type::<Document>()
+            .find_one(doc! {
+                "account": Id::from(user.account),
+                "grants.master": true,
+                "status": word(&UserStatus::Active)?,
+                "_id": { "$ne": Id::from(user.id) },
+            })
+            .projection(doc! { "_id": 1 })
+            .session(session)
+            .await?;
+        if another.is_none() {
+            return Err(StoreError::LastMaster.into());
+        }
+        Ok(())
+    }
+}
+
+/// A new hash in front of the earlier ones. Whatever the caller gave is a literal: a hash begins with `$`, as fields do.
+fn new_password(change: &PasswordChange) -> Vec<Document> {
+    let history = if change.keep_history == 0 {
+        doc! { "$literal": [] }
+    } else {
+        let earlier = doc! { "$ifNull": ["$password.history", []] };
+        let latest = doc! { "$cond": [
+            { "$eq": [{ "$type": "$password.hash" }, "string"] },
+            ["$password.hash"],
+            [],
+        ] };
+        doc! { "$slice": [{ "$concatArrays": [latest, earlier] }, i64::from(change.keep_history)] }
+    };
+    vec![doc! { "$set": {
+        "password": { "hash": { "$literal": change.hash.expose() }, "history": history },
+        "has_password": true,
+        "password_changed_at": At(change.changed_at),
+        "must_change_password": change.must_change,
+        "updated_at": At(change.changed_at),
+        "revision": { "$add": ["$revision", 1_i64] },
+    } }]
+}
+
+/// A user's password alone.
+#[derive(Deserialize)]
+struct CredentialsRow {
+    password: Option<PasswordDocument>,
+}
+
+#[async_trait]
+impl UserStore for MongoStore {
+    async fn create_user(&self, user: &User, password: Option<&PasswordHash>, audit: &AuditEntry) -> Result<()> {
+        self.transaction(
+            (self, user, password, audit),
+            |session, (store, user, password, audit)| {
+                Box::pin(async move {
+                    store.insert_user(session, user, *password).await?;
+                    store.write_audit(session, audit).await
+                })
+            },
+        )
+        .await
+    }
+
+    async fn create_first_user(&self, user: &User, password: &PasswordHash, audit: &AuditEntry) -> Result<bool> {
+        self.transaction(
+            (self, user, password, audit),
+            |session, (store, user, password, audit)| {
+                Box::pin(async move {
+                    store.serialise(session, user.account).await?;
+                    round_trip("find");
+                    let anybody = store
+                        .users
+                        .clone_with_type::<Document>()
+                        .find_one(doc! { "account": Id::from(user.account) })
+                        .projection(doc! { "_id": 1 })
+                        .session(&mut *session)
+                        .await?;
+                    if anybody.is_some() {
+                        return Ok(false);
+                    }
+                    store.insert_user(session, user, Some(password)).await?;
+                    store.write_audit(session, audit).await?;
+                    Ok(true)
+                })
+            },
+        )
+        .await
+    }
+
+    async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<()> {
+        let mut fields = serialize_to_document(&UserDocument::from(user))
+            .map_err(|e| StoreError::Corrupt(format!("the user cannot be written: {e}")))?;
+        for kept in KEPT {
+            fields.remove(kept);
+        }
+        let mut change = doc! {};
+        if user.is_ldap {
+            fields.insert("has_password", false);
+            fields.insert("password_changed_at", Bson::Null);
+            change.insert("$unset", doc! { "password": "" });
+        }
+        change.insert("$set", fields);
+        let context = (self, user, expected_revision, change, audit);
+        self.transaction(context, |session, (store, user, expected, change, audit)| {
+            Box::pin(async move {
+                let before = store.stored_user(session, user.id, Some(*expected)).await?;
+                if before.is_active_master() && !user.is_active_master() {
+                    store.spare_master(session, &before).await?;
+                }
+                round_trip("update");
+                store
+                    .users
+                    .update_one(exactly(&before), change.clone())
+                    .session(&mut *session)
+                    .await?;
+                if user.status == UserStatus::Disabled {
+                    let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
+                    store.end_sessions(session, sessions).await?;
+                }
+                store.write_audit(session, audit).await
+            })
+        })
+        .await
+    }
+
+    async fn set_password(
+        &self,
+        user: UserId,
+        expected_revision: i64,
+        change: &PasswordChange,
+        keep_session: Option<SessionId>,
+        audit: &AuditEntry,
+    ) -> Result<()> {
+        let context = (self, user, expected_revision, new_password(change), keep_session, audit);
+        self.transaction(context, |session, (store, user, expected, change, keep, audit)| {
+            Box::pin(async move {
+                let before = store.stored_user(session, *user, Some(*expected)).await?;
+                round_trip("update");
+                store
+                    .users
+                    .update_one(exactly(&before), change.clone())
+                    .session(&mut *session)
+                    .await?;
+                let mut sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
+                if let Some(keep) = keep {
+                    sessions.insert("_id", doc! { "$ne": Id::from(*keep) });
+                }
+                store.end_sessions(session, sessions).await?;
+                store.write_audit(session, audit).await
+            })
+        })
+        .await
+    }
+
+    async fn delete_user(&self, user: UserId, audit: &AuditEntry) -> Result<()> {
+        self.transaction((self, user, audit), |session, (store, user, audit)| {
+            Box::pin(async move {
+                let before = store.stored_user(session, *user, None).await?;
+                if before.is_active_master() {
+                    store.spare_master(session, &before).await?;
+                }
+                round_trip("delete");
+                store.users.delete_one(exactly(&before)).session(&mut *session).await?;
+                let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
+                store.end_sessions(session, sessions).await?;
+                store.write_audit(session, audit).await
+            })
+        })
+        .await
+    }
+
+    async fn unlock_user(&self, user: UserId, login_key: &FailureKey, audit: &AuditEntry) -> Result<()> {
+        self.transaction((self, user, login_key, audit), |session, (store, user, key, audit)| {
+            Box::pin(async move {
+                round_trip("update");
+                let updated = store
+                    .users
+                    .update_one(
+                        doc! { "_id": Id::from(*user) },
+                        doc! { "$set": { "locked_until": Bson::Null } },
+                    )
+                    .session(&mut *session)
+                    .await?;
+                if updated.matched_count == 0 {
+                    return Err(StoreError::NotFound.into());
+                }
+                round_trip("delete");
+                store
+                    .failures
+                    .delete_many(doc! { "account": Id::from(key.account), "login": Digest(key.login) })
+                    .session(&mut *session)
+                    .await?;
+                store.write_audit(session, audit).await
+            })
+        })
+        .await
+    }
+
+    async fn users_by_ids(&self, ids: &[UserId]) -> Result<Vec<User>> {
+        self.by_ids(&self.users, &USER_HIDDEN, ids).await
+    }
+
+    async fn user_by_login(&self, account: AccountId, login: &Login) -> Result<Option<User>> {
+        round_trip("find");
+        let finding = self
+            .users
+            .find_one(doc! { "account": Id::from(account), "login": login.as_str() })
+            .projection(without(&USER_HIDDEN))
+            .max_time(READ_LIMIT);
+        bounded(READ_LIMIT, async { Ok(finding.await?.map(Into::into)) }).await
+    }
+
+    async fn users(&self, filters: &[UserFilter], by: UserOrder, page: &PageRequest) -> Result<Vec<Page<User>>> {
+        let filters: Vec<Filter> = filters.iter().map(filter).collect::<Result<_>>()?;
+        self.pages(&self.users, &USER_HIDDEN, order(by), &filters, page).await
+    }
+
+    async fn count_users(&self, filters: &[UserFilter]) -> Result<Vec<u64>> {
+        let filters: Vec<Filter> = filters.iter().map(filter).collect::<Result<_>>()?;
+        self.counts(&self.users, &filters).await
+    }
+
+    async fn credentials(&self, user: UserId) -> Result<Option<Credentials>> {
+        round_trip("find");
+        let users = self.users.clone_with_type::<CredentialsRow>();
+        let finding = users
+            .find_one(doc! { "_id": Id::from(user) })
+            .projection(doc! { "password": 1 })
+            .max_time(READ_LIMIT);
+        let found = bounded(READ_LIMIT, async { Ok(finding.await?) }).await?;
+        Ok(found.map(|row| row.password.unwrap_or_default().into()))
+    }
+}

@@ -1,0 +1,90 @@
+//! Users and their passwords.
+
+use async_trait::async_trait;
+
+use crate::domain::audit::AuditEntry;
+use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
+use crate::domain::ids::{AccountId, SessionId, UserId};
+use crate::domain::login::Login;
+use crate::domain::login_event::LoginEvent;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::query::{UserFilter, UserOrder};
+use crate::domain::user::User;
+use crate::store::{FailureKey, Result};
+
+/// A user with a password and sign-ins of the past, for bulk loading.
+#[derive(Debug, Clone)]
+pub struct NewPerson {
+    /// The user; `last_login` must be the newest success among the events.
+    pub user: User,
+    /// Its local password.
+    pub password: Option<PasswordHash>,
+    /// Its sign-ins, in any order.
+    pub events: Vec<LoginEvent>,
+}
+
+/// The users.
+#[async_trait]
+pub trait UserStore {
+    /// Adds a user, with a local password when one is given. `has_password` and `password_changed_at` are the caller's
+    /// to fill in accordingly.
+    ///
+    /// # Errors
+    /// [`Taken`](crate::store::StoreError::Taken) by the login.
+    async fn create_user(&self, user: &User, password: Option<&PasswordHash>, audit: &AuditEntry) -> Result<()>;
+
+    /// Adds this user only if its account has none at all; says whether it did. Of several processes that try at once,
+    /// one does.
+    async fn create_first_user(&self, user: &User, password: &PasswordHash, audit: &AuditEntry) -> Result<bool>;
+
+    /// Replaces a user whose revision is still `expected_revision`; `user.revision` is the new one. What belongs to other
+    /// intents stays as it is stored: account, time of creation, password, last sign-in, lock. A user that is disabled by
+    /// this loses its sessions in the same step; one that turns into an LDAP user loses its local password.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound),
+    /// [`Taken`](crate::store::StoreError::Taken), and [`LastMaster`](crate::store::StoreError::LastMaster) when no other
+    /// active master would be left, also when two try at once.
+    async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
+
+    /// Sets a local password at `expected_revision`, keeps the old hash in the history, grows the revision by one, and
+    /// ends the user's sessions except `keep_session`.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound).
+    async fn set_password(
+        &self,
+        user: UserId,
+        expected_revision: i64,
+        change: &PasswordChange,
+        keep_session: Option<SessionId>,
+        audit: &AuditEntry,
+    ) -> Result<()>;
+
+    /// Removes a user with its password and sessions; its sign-ins stay in the history.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::store::StoreError::NotFound), [`LastMaster`](crate::store::StoreError::LastMaster).
+    async fn delete_user(&self, user: UserId, audit: &AuditEntry) -> Result<()>;
+
+    /// Takes a lock off: clears `locked_until` and the counters of the login, everywhere. Grows no revision.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::store::StoreError::NotFound).
+    async fn unlock_user(&self, user: UserId, login_key: &FailureKey, audit: &AuditEntry) -> Result<()>;
+
+    /// Those that exist, in any order.
+    async fn users_by_ids(&self, ids: &[UserId]) -> Result<Vec<User>>;
+
+    /// By account and login.
+    async fn user_by_login(&self, account: AccountId, login: &Login) -> Result<Option<User>>;
+
+    /// A page for each filter.
+    async fn users(&self, filters: &[UserFilter], order: UserOrder, page: &PageRequest) -> Result<Vec<Page<User>>>;
+
+    /// A count for each filter.
+    async fn count_users(&self, filters: &[UserFilter]) -> Result<Vec<u64>>;
+
+    /// A user's password hashes; `None` when there is no such user.
+    async fn credentials(&self, user: UserId) -> Result<Option<Credentials>>;
+}

@@ -1,0 +1,88 @@
+//! Groups.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+
+use crate::domain::audit::AuditEntry;
+use crate::domain::group::Group;
+use crate::domain::ids::{AccountId, GroupId};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::query::NamedFilter;
+use crate::domain::text::fold;
+use crate::store::sqlite::role::{BY_NAME, named};
+use crate::store::sqlite::rows::{self, Id, by_ids, first, millis, select};
+use crate::store::sqlite::{SqliteStore, audit, keyset};
+use crate::store::{GroupStore, Result};
+
+pub(super) fn insert(connection: &Connection, group: &Group) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO groups (id, account, name, name_fold, description, is_main, created_at, updated_at, revision) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            group.id.blob(),
+            group.account.blob(),
+            group.name,
+            fold(&group.name),
+            group.description,
+            group.is_main,
+            millis(group.created_at),
+            millis(group.updated_at),
+            group.revision,
+        ])?;
+    Ok(())
+}
+
+#[async_trait]
+impl GroupStore for SqliteStore {
+    async fn create_group(&self, group: &Group, entry: &AuditEntry) -> Result<()> {
+        let (group, entry) = (group.clone(), entry.clone());
+        self.write("create_group", move |tx| {
+            insert(tx, &group)?;
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn groups_by_ids(&self, ids: &[GroupId]) -> Result<Vec<Group>> {
+        let ids = ids.to_vec();
+        self.read("groups_by_ids", move |tx| {
+            by_ids(tx, rows::GROUP, "groups", &ids, rows::group)
+        })
+        .await
+    }
+
+    async fn main_group(&self, account: AccountId) -> Result<Option<Group>> {
+        self.read("main_group", move |tx| {
+            let sql = select(rows::GROUP, "groups", "account = ? AND is_main");
+            first(tx, &sql, [account.blob()], rows::group)
+        })
+        .await
+    }
+
+    async fn groups(&self, filters: &[NamedFilter], page: &PageRequest) -> Result<Vec<Page<Group>>> {
+        let (filters, page) = (named(filters), page.clone());
+        self.read("groups", move |tx| {
+            let read = |c| keyset::page(tx, rows::GROUP, "groups", c, BY_NAME, &page, rows::group);
+            filters.iter().map(read).collect()
+        })
+        .await
+    }
+
+    async fn count_groups(&self, filters: &[NamedFilter]) -> Result<Vec<u64>> {
+        let filters = named(filters);
+        self.read("count_groups", move |tx| {
+            filters.iter().map(|c| c.count(tx, "groups")).collect()
+        })
+        .await
+    }
+
+    async fn insert_groups(&self, groups: &[Group]) -> Result<()> {
+        let groups = groups.to_vec();
+        self.write("insert_groups", move |tx| {
+            groups.iter().try_for_each(|group| insert(tx, group))
+        })
+        .await
+    }
+}

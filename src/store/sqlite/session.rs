@@ -1,0 +1,118 @@
+//! Sessions.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::domain::credentials::TokenHash;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session::Session;
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::rows::{self, Columns, Id, all, json, millis, opt_json};
+use crate::store::{Identity, OpenedSession, Result, SessionStore};
+
+/// The most sessions of one user that are listed.
+const LISTED: i64 = 200;
+
+pub(super) fn insert(connection: &Connection, opened: &OpenedSession) -> Result<()> {
+    let session = &opened.session;
+    connection
+        .prepare_cached(
+            "INSERT INTO sessions (id, token_hash, account, user, created_at, last_seen_at, expires_at, origin, impersonator) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            session.id.blob(),
+            opened.token_hash.0,
+            session.account.blob(),
+            session.user.blob(),
+            millis(session.created_at),
+            millis(session.last_seen_at),
+            millis(session.expires_at),
+            json(&session.origin)?,
+            opt_json(session.impersonator.as_ref())?,
+        ])?;
+    Ok(())
+}
+
+/// Ends a user's sessions, but for the one to keep.
+pub(super) fn end_all(connection: &Connection, user: UserId, keep: Option<SessionId>) -> Result<()> {
+    connection
+        .prepare_cached("DELETE FROM sessions WHERE user = ? AND id IS NOT ?")?
+        .execute(params![user.blob(), keep.map(Id::blob)])?;
+    Ok(())
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn identity(&self, token_hash: &TokenHash) -> Result<Option<Identity>> {
+        let token_hash = *token_hash;
+        self.read("identity", move |tx| {
+            let sql = format!(
+                "SELECT {}, {}, {} FROM sessions JOIN users ON users.id = sessions.user \
+                 JOIN accounts ON accounts.id = users.account WHERE sessions.token_hash = ?",
+                rows::SESSION,
+                rows::USER,
+                rows::ACCOUNT
+            );
+            let joined = |row: &mut Columns<'_>| Ok((rows::session(row)?, rows::user(row)?, rows::account(row)?));
+            let Some((session, user, account)) = rows::first(tx, &sql, [token_hash.0], joined)? else {
+                return Ok(None);
+            };
+            let roles = rows::by_ids(tx, rows::ROLE, "roles", &user.roles(), rows::role)?;
+            Ok(Some(Identity {
+                session,
+                user,
+                account,
+                roles,
+            }))
+        })
+        .await
+    }
+
+    async fn sessions_by_ids(&self, ids: &[SessionId], now: Timestamp) -> Result<Vec<Session>> {
+        let ids = ids.to_vec();
+        self.read("sessions_by_ids", move |tx| {
+            let mut sessions = rows::by_ids(tx, rows::SESSION, "sessions", &ids, rows::session)?;
+            sessions.retain(|session| session.expires_at > now);
+            Ok(sessions)
+        })
+        .await
+    }
+
+    async fn sessions_of_users(&self, users: &[UserId], now: Timestamp) -> Result<Vec<Session>> {
+        let users = users.to_vec();
+        self.read("sessions_of_users", move |tx| {
+            let sql = format!(
+                "SELECT {} FROM sessions WHERE user = ? AND expires_at > ? ORDER BY created_at DESC, id DESC LIMIT ?",
+                rows::SESSION
+            );
+            let mut sessions = Vec::new();
+            for user in users {
+                sessions.extend(all(tx, &sql, params![user.blob(), millis(now), LISTED], rows::session)?);
+            }
+            Ok(sessions)
+        })
+        .await
+    }
+
+    async fn touch_session(&self, id: SessionId, at: Timestamp) -> Result<()> {
+        self.write("touch_session", move |tx| {
+            tx.prepare_cached("UPDATE sessions SET last_seen_at = ?2 WHERE id = ?1 AND last_seen_at < ?2")?
+                .execute(params![id.blob(), millis(at)])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn end_session(&self, id: SessionId) -> Result<bool> {
+        self.write("end_session", move |tx| {
+            let ended = tx
+                .prepare_cached("DELETE FROM sessions WHERE id = ? RETURNING 1")?
+                .query_row([id.blob()], |_| Ok(()))
+                .optional()?;
+            Ok(ended.is_some())
+        })
+        .await
+    }
+}

@@ -1,0 +1,271 @@
+//! The embedded store against the contract, and what only a file can get wrong.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::domain::login_event::LoginOutcome;
+use crate::domain::query::UserFilter;
+use crate::store::contract::sample::{Maker, audited, password, reload, token};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{AccountStore, Store, StoreError, Unique, Upkeep};
+
+async fn open() -> (TempDir, Arc<dyn Store>) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("doorward.db")).unwrap();
+    (directory, Arc::new(store))
+}
+
+mod contract {
+    crate::store::contract::contract_suite!(crate::store::sqlite::tests::open);
+}
+
+fn file(directory: &TempDir) -> PathBuf {
+    directory.path().join("doorward.db")
+}
+
+fn refusal(path: &Path) -> String {
+    match SqliteStore::open(path) {
+        Err(StoreError::Setup(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Two handles, as a server and a command line beside it have them.
+async fn two(directory: &TempDir) -> [Arc<dyn Store>; 2] {
+    [(); 2].map(|()| Arc::new(SqliteStore::open(&file(directory)).unwrap()) as Arc<dyn Store>)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_handles_see_each_others_writes_and_share_the_constraints() {
+    let directory = tempfile::tempdir().unwrap();
+    let [server, command] = two(&directory).await;
+    let mut make = Maker::default();
+    let acme = make.stored_account(&server, "acme").await;
+    let racers: Vec<_> = (0..40)
+        .map(|n| {
+            let (user, entry) = (make.user(acme.id, &format!("user{}", n / 2)), make.entry(acme.id));
+            let store = if n % 2 == 0 { server.clone() } else { command.clone() };
+            tokio::spawn(async move { store.create_user(&user, Some(&password("x")), &entry).await })
+        })
+        .collect();
+    let mut made = 0;
+    for racer in racers {
+        match racer.await.unwrap() {
+            Ok(()) => made += 1,
+            Err(StoreError::Taken(Unique::UserLogin)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(made, 20);
+    for store in [&server, &command] {
+        assert_eq!(store.count_users(&[UserFilter::default()]).await.unwrap(), [20]);
+    }
+    assert_eq!(audited(&command).await, 21);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_handles_open_a_new_file_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(&directory);
+    let opening: Vec<_> = (0..6)
+        .map(|_| {
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || SqliteStore::open(&path))
+        })
+        .collect();
+    for store in opening {
+        store.await.unwrap().unwrap().ping().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_waits_for_another_process() {
+    let (directory, store) = open().await;
+    let mut make = Maker::default();
+    let other = Connection::open(file(&directory)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting = {
+        let store = store.clone();
+        tokio::spawn(async move { make.stored_account(&store, "acme").await })
+    };
+    // Readers do not wait.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(store.count_users(&[UserFilter::default()]).await.unwrap(), [0]);
+    assert!(!waiting.is_finished());
+    other.execute_batch("COMMIT").unwrap();
+    let account = waiting.await.unwrap();
+    assert_eq!(store.accounts_by_ids(&[account.id]).await.unwrap(), [account]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_there_without_a_close() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut make = Maker::default();
+    let first: Arc<dyn Store> = Arc::new(SqliteStore::open(&file(&directory)).unwrap());
+    let acme = make.stored_account(&first, "acme").await;
+    let ann = make.stored_user(&first, &acme, "ann").await;
+    let record = make.sign_in(&ann, 1, token(1));
+    first.record_login(&record).await.unwrap();
+    // A copy of the files is what a crash at this moment leaves.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["doorward.db", "doorward.db-wal"] {
+        std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let second: Arc<dyn Store> = Arc::new(SqliteStore::open(&file(&copy)).unwrap());
+    assert_eq!(reload(&second, &ann).await.last_login, Some(record.event));
+    assert!(second.identity(&token(1)).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_folds_the_log_into_the_file_and_opening_finds_it_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut make = Maker::default();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&file(&directory)).unwrap());
+    let acme = make.stored_account(&store, "acme").await;
+    store.close().await;
+    assert!(!directory.path().join("doorward.db-wal").exists());
+    let late = store.account_by_name(&acme.name).await;
+    assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
+    let again = SqliteStore::open(&file(&directory)).unwrap();
+    assert_eq!(again.account_by_name(&acme.name).await.unwrap(), Some(acme));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_that_panics_or_is_dropped_leaves_the_store_usable() {
+    let (_directory, store) = open_sqlite();
+    let broken = store.write::<()>("test", |_| panic!("on purpose")).await;
+    assert!(matches!(broken, Err(StoreError::Unavailable(_))), "{broken:?}");
+    for _ in 0..20 {
+        let dropped = store.ping();
+        tokio::time::timeout(std::time::Duration::ZERO, dropped).await.ok();
+    }
+    let shared: Arc<dyn Store> = Arc::new(store);
+    let mut make = Maker::default();
+    let acme = make.stored_account(&shared, "acme").await;
+    let ann = make.stored_user(&shared, &acme, "ann").await;
+    let event = make.event(&ann, 1, LoginOutcome::Success);
+    assert_eq!(shared.login_events_by_ids(&[event.id]).await.unwrap(), []);
+}
+
+fn open_sqlite() -> (TempDir, SqliteStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&file(&directory)).unwrap();
+    (directory, store)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledged_write_is_synchronised() {
+    let (_directory, store) = open_sqlite();
+    let pragmas = store
+        .write("test", |tx| {
+            let ask = |name: &str| tx.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+            Ok((ask("synchronous")?, ask("foreign_keys")?, ask("busy_timeout")?))
+        })
+        .await
+        .unwrap();
+    assert_eq!(pragmas, (2, 1, 10_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_index_fails_the_check() {
+    let (directory, store) = open().await;
+    let other = Connection::open(file(&directory)).unwrap();
+    other.execute_batch("DROP INDEX users_email").unwrap();
+    let steps = store.check().await;
+    let failed: Vec<_> = steps.iter().filter_map(|s| s.outcome.as_ref().err()).collect();
+    assert!(
+        matches!(failed[..], [why] if why.contains("index users_email")),
+        "{steps:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_is_named() {
+    let (directory, store) = open().await;
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let other = Connection::open(file(&directory)).unwrap();
+    other.execute("UPDATE accounts SET status = 'MELTED'", []).unwrap();
+    let found = store.accounts_by_ids(&[acme.id]).await;
+    assert!(
+        matches!(&found, Err(StoreError::Corrupt(why)) if why.contains("MELTED")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn the_file_and_its_directory_are_made_for_the_owner_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("deep").join("data").join("doorward.db");
+    let _store = SqliteStore::open(&path).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_used_is_named_with_what_would_be_right() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = refusal(directory.path());
+    assert!(
+        message.contains(&*directory.path().to_string_lossy()) && message.contains("is a directory"),
+        "{message}"
+    );
+
+    // A file where a directory would have to be.
+    std::fs::write(directory.path().join("plain"), "").unwrap();
+    let message = refusal(&directory.path().join("plain").join("doorward.db"));
+    assert!(message.contains("plain") && message.contains("may write"), "{message}");
+
+    let text = directory.path().join("letter.txt");
+    std::fs::write(&text, "Dear SQLite, this is no database at all.\n".repeat(100)).unwrap();
+    let message = refusal(&text);
+    assert!(
+        message.contains("letter.txt") && message.contains("not a database of Doorward's"),
+        "{message}"
+    );
+
+    let foreign = directory.path().join("foreign.db");
+    Connection::open(&foreign)
+        .unwrap()
+        .execute_batch("CREATE TABLE songs (title TEXT)")
+        .unwrap();
+    let message = refusal(&foreign);
+    assert!(
+        message.contains("foreign.db") && message.contains("another program"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let (directory, store) = open_sqlite();
+    drop(store);
+    let path = file(&directory);
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let message = refusal(&path);
+    assert!(
+        message.contains("schema 99") && message.contains("use that version"),
+        "{message}"
+    );
+}
+
+#[test]
+fn opening_again_changes_nothing() {
+    let (directory, store) = open_sqlite();
+    drop(store);
+    let before = std::fs::read(file(&directory)).unwrap();
+    drop(SqliteStore::open(&file(&directory)).unwrap());
+    assert_eq!(std::fs::read(file(&directory)).unwrap(), before);
+}

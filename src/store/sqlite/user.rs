@@ -1,0 +1,283 @@
+//! Users and their passwords.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::domain::audit::AuditEntry;
+use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
+use crate::domain::ids::{AccountId, SessionId, UserId};
+use crate::domain::login::Login;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::query::{UserFilter, UserOrder};
+use crate::domain::text::fold;
+use crate::domain::user::{User, UserStatus};
+use crate::store::sqlite::names::Name;
+use crate::store::sqlite::rows::{self, Columns, Id, by_ids, first, json, millis, opt_json, opt_millis, select};
+use crate::store::sqlite::{SqliteStore, account, audit, session, user_list};
+use crate::store::{FailureKey, Result, StoreError, UserStore};
+
+const REVISION: &str = "SELECT revision FROM users WHERE id = ?";
+
+pub(super) fn find(connection: &Connection, account: AccountId, login: &Login) -> Result<Option<User>> {
+    let sql = select(rows::USER, "users", "account = ? AND login = ?");
+    first(connection, &sql, params![account.blob(), login.as_str()], rows::user)
+}
+
+pub(super) fn credentials(connection: &Connection, user: UserId) -> Result<Option<Credentials>> {
+    let read = |row: &mut Columns<'_>| {
+        Ok(Credentials {
+            hash: row.get::<Option<String>>()?.map(PasswordHash::new),
+            history: row.json::<Vec<String>>()?.into_iter().map(PasswordHash::new).collect(),
+        })
+    };
+    let sql = "SELECT password_hash, password_history FROM users WHERE id = ?";
+    first(connection, sql, [user.blob()], read)
+}
+
+pub(super) fn insert(connection: &Connection, user: &User, password: Option<&PasswordHash>) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO users (id, account, login, first_name, first_name_fold, last_name, last_name_fold, email, \
+             email_fold, language, phone, status, disabled_by, locked_until, notifications, must_change_password, \
+             password_hash, password_changed_at, password_expires_at, is_ldap, directory_link, grants, is_master, \
+             last_login, last_login_at, created_at, updated_at, revision) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            user.id.blob(),
+            user.account.blob(),
+            user.login.as_str(),
+            user.first_name,
+            fold(&user.first_name),
+            user.last_name,
+            fold(&user.last_name),
+            user.email.as_ref().map(|e| e.as_str()),
+            user.email.as_ref().map(|e| e.folded()),
+            Name(user.language),
+            user.phone,
+            Name(user.status),
+            user.disabled_by.map(Name),
+            opt_millis(user.locked_until),
+            json(&user.notifications)?,
+            user.must_change_password,
+            password.map(PasswordHash::expose),
+            opt_millis(user.password_changed_at),
+            opt_millis(user.password_expires_at),
+            user.is_ldap,
+            opt_json(user.directory_link.as_ref())?,
+            json(&user.grants)?,
+            user.is_master(),
+            opt_json(user.last_login.as_ref())?,
+            opt_millis(user.last_login.as_ref().map(|e| e.at)),
+            millis(user.created_at),
+            millis(user.updated_at),
+            user.revision,
+        ])?;
+    index_grants(connection, user)
+}
+
+/// What the filters by role and by group look into.
+fn index_grants(connection: &Connection, user: &User) -> Result<()> {
+    let mut with_role = connection.prepare_cached("INSERT INTO user_roles (role, user) VALUES (?, ?)")?;
+    for role in user.roles() {
+        with_role.execute([role.blob(), user.id.blob()])?;
+    }
+    let mut in_group = connection.prepare_cached("INSERT INTO user_groups (group_id, user) VALUES (?, ?)")?;
+    for group in user.groups() {
+        in_group.execute([group.blob(), user.id.blob()])?;
+    }
+    Ok(())
+}
+
+/// Refuses to take away the last active master. Writers come one at a time, so the answer holds until the commit.
+fn spare_last_master(connection: &Connection, user: UserId) -> Result<()> {
+    let last: bool = connection
+        .prepare_cached(
+            "SELECT is_master AND status = 'ACTIVE' AND NOT EXISTS (SELECT 1 FROM users other \
+             WHERE other.account = users.account AND other.is_master AND other.status = 'ACTIVE' \
+             AND other.id <> users.id) FROM users WHERE id = ?",
+        )?
+        .query_row([user.blob()], |row| row.get(0))
+        .optional()?
+        .ok_or(StoreError::NotFound)?;
+    if last { Err(StoreError::LastMaster) } else { Ok(()) }
+}
+
+/// Replaces what an update may replace.
+fn replace(tx: &Transaction<'_>, user: &User) -> Result<()> {
+    tx.prepare_cached(
+        "UPDATE users SET login = ?2, first_name = ?3, first_name_fold = ?4, last_name = ?5, last_name_fold = ?6, \
+         email = ?7, email_fold = ?8, language = ?9, phone = ?10, status = ?11, disabled_by = ?12, \
+         notifications = ?13, must_change_password = ?14, password_expires_at = ?15, is_ldap = ?16, \
+         directory_link = ?17, grants = ?18, is_master = ?19, updated_at = ?20, revision = ?21 WHERE id = ?1",
+    )?
+    .execute(params![
+        user.id.blob(),
+        user.login.as_str(),
+        user.first_name,
+        fold(&user.first_name),
+        user.last_name,
+        fold(&user.last_name),
+        user.email.as_ref().map(|e| e.as_str()),
+        user.email.as_ref().map(|e| e.folded()),
+        Name(user.language),
+        user.phone,
+        Name(user.status),
+        user.disabled_by.map(Name),
+        json(&user.notifications)?,
+        user.must_change_password,
+        opt_millis(user.password_expires_at),
+        user.is_ldap,
+        opt_json(user.directory_link.as_ref())?,
+        json(&user.grants)?,
+        user.is_master(),
+        millis(user.updated_at),
+        user.revision,
+    ])?;
+    for sql in [
+        "DELETE FROM user_roles WHERE user = ?",
+        "DELETE FROM user_groups WHERE user = ?",
+    ] {
+        tx.prepare_cached(sql)?.execute([user.id.blob()])?;
+    }
+    index_grants(tx, user)
+}
+
+#[async_trait]
+impl UserStore for SqliteStore {
+    async fn create_user(&self, user: &User, password: Option<&PasswordHash>, entry: &AuditEntry) -> Result<()> {
+        let (user, password, entry) = (user.clone(), password.cloned(), entry.clone());
+        self.write("create_user", move |tx| {
+            insert(tx, &user, password.as_ref())?;
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn create_first_user(&self, user: &User, password: &PasswordHash, entry: &AuditEntry) -> Result<bool> {
+        let (user, password, entry) = (user.clone(), password.clone(), entry.clone());
+        self.write("create_first_user", move |tx| {
+            let mut any = tx.prepare_cached("SELECT 1 FROM users WHERE account = ?")?;
+            if any.exists([user.account.blob()])? {
+                return Ok(false);
+            }
+            insert(tx, &user, Some(&password))?;
+            audit::insert(tx, &entry)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn update_user(&self, user: &User, expected_revision: i64, entry: &AuditEntry) -> Result<()> {
+        let (user, entry) = (user.clone(), entry.clone());
+        self.write("update_user", move |tx| {
+            account::expect_revision(tx, REVISION, user.id, expected_revision)?;
+            if !user.is_active_master() {
+                spare_last_master(tx, user.id)?;
+            }
+            replace(tx, &user)?;
+            if user.status == UserStatus::Disabled {
+                session::end_all(tx, user.id, None)?;
+            }
+            if user.is_ldap {
+                tx.prepare_cached(
+                    "UPDATE users SET password_hash = NULL, password_history = '[]', password_changed_at = NULL WHERE id = ?",
+                )?
+                .execute([user.id.blob()])?;
+            }
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn set_password(
+        &self,
+        user: UserId,
+        expected_revision: i64,
+        change: &PasswordChange,
+        keep_session: Option<SessionId>,
+        entry: &AuditEntry,
+    ) -> Result<()> {
+        let (change, entry) = (change.clone(), entry.clone());
+        self.write("set_password", move |tx| {
+            account::expect_revision(tx, REVISION, user, expected_revision)?;
+            let old = credentials(tx, user)?.ok_or(StoreError::NotFound)?;
+            let keep = usize::try_from(change.keep_history).unwrap_or(usize::MAX);
+            let earlier = old.hash.iter().chain(&old.history).take(keep);
+            let history: Vec<&str> = earlier.map(PasswordHash::expose).collect();
+            tx.prepare_cached(
+                "UPDATE users SET password_hash = ?2, password_history = ?3, password_changed_at = ?4, \
+                 must_change_password = ?5, updated_at = ?4, revision = revision + 1 WHERE id = ?1",
+            )?
+            .execute(params![
+                user.blob(),
+                change.hash.expose(),
+                json(&history)?,
+                millis(change.changed_at),
+                change.must_change,
+            ])?;
+            session::end_all(tx, user, keep_session)?;
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn delete_user(&self, user: UserId, entry: &AuditEntry) -> Result<()> {
+        let entry = entry.clone();
+        self.write("delete_user", move |tx| {
+            spare_last_master(tx, user)?;
+            // Sessions, roles and groups go by their references to the user.
+            tx.prepare_cached("DELETE FROM users WHERE id = ?")?
+                .execute([user.blob()])?;
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn unlock_user(&self, user: UserId, login_key: &FailureKey, entry: &AuditEntry) -> Result<()> {
+        let (key, entry) = (*login_key, entry.clone());
+        self.write("unlock_user", move |tx| {
+            let found = tx
+                .prepare_cached("UPDATE users SET locked_until = NULL WHERE id = ?")?
+                .execute([user.blob()])?;
+            if found == 0 {
+                return Err(StoreError::NotFound);
+            }
+            tx.prepare_cached("DELETE FROM failures WHERE account = ? AND login = ?")?
+                .execute(params![key.account.blob(), key.login])?;
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn users_by_ids(&self, ids: &[UserId]) -> Result<Vec<User>> {
+        let ids = ids.to_vec();
+        self.read("users_by_ids", move |tx| {
+            by_ids(tx, rows::USER, "users", &ids, rows::user)
+        })
+        .await
+    }
+
+    async fn user_by_login(&self, account: AccountId, login: &Login) -> Result<Option<User>> {
+        let login = login.clone();
+        self.read("user_by_login", move |tx| find(tx, account, &login)).await
+    }
+
+    async fn users(&self, filters: &[UserFilter], order: UserOrder, page: &PageRequest) -> Result<Vec<Page<User>>> {
+        let (filters, page) = (user_list::conditions(filters), page.clone());
+        self.read("users", move |tx| user_list::pages(tx, &filters, order, &page))
+            .await
+    }
+
+    async fn count_users(&self, filters: &[UserFilter]) -> Result<Vec<u64>> {
+        let filters = user_list::conditions(filters);
+        self.read("count_users", move |tx| {
+            filters.iter().map(|c| c.count(tx, "users")).collect()
+        })
+        .await
+    }
+
+    async fn credentials(&self, user: UserId) -> Result<Option<Credentials>> {
+        self.read("credentials", move |tx| credentials(tx, user)).await
+    }
+}

@@ -1,0 +1,88 @@
+//! Accounts, and the roles and groups that they are made of.
+
+use async_trait::async_trait;
+
+use crate::domain::account::{Account, AccountName};
+use crate::domain::audit::AuditEntry;
+use crate::domain::group::Group;
+use crate::domain::ids::{AccountId, GroupId, RoleId};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::query::{AccountFilter, AccountOrder, NamedFilter};
+use crate::domain::role::Role;
+use crate::store::Result;
+
+/// The accounts.
+#[async_trait]
+pub trait AccountStore {
+    /// Adds an account with its Main group.
+    ///
+    /// # Errors
+    /// [`Taken`](crate::store::StoreError::Taken) by the name.
+    async fn create_account(&self, account: &Account, main_group: &Group, audit: &AuditEntry) -> Result<()>;
+
+    /// Replaces an account whose revision is still `expected_revision`; `account.revision` is the new one. Name and time
+    /// of creation stay. An account that is frozen by this loses its sessions in the same step.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound).
+    async fn update_account(&self, account: &Account, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
+
+    /// Those that exist, in any order.
+    async fn accounts_by_ids(&self, ids: &[AccountId]) -> Result<Vec<Account>>;
+
+    /// By name.
+    async fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>>;
+
+    /// A page of the accounts.
+    async fn accounts(&self, filter: &AccountFilter, order: AccountOrder, page: &PageRequest) -> Result<Page<Account>>;
+
+    /// How many there are.
+    async fn count_accounts(&self, filter: &AccountFilter) -> Result<u64>;
+}
+
+/// The roles.
+#[async_trait]
+pub trait RoleStore {
+    /// Adds a role.
+    ///
+    /// # Errors
+    /// [`Taken`](crate::store::StoreError::Taken) by the folded name.
+    async fn create_role(&self, role: &Role, audit: &AuditEntry) -> Result<()>;
+
+    /// Those that exist, in any order.
+    async fn roles_by_ids(&self, ids: &[RoleId]) -> Result<Vec<Role>>;
+
+    /// A page for each filter, by folded name.
+    async fn roles(&self, filters: &[NamedFilter], page: &PageRequest) -> Result<Vec<Page<Role>>>;
+
+    /// A count for each filter.
+    async fn count_roles(&self, filters: &[NamedFilter]) -> Result<Vec<u64>>;
+
+    /// Adds roles in bulk, without audit entries, for `seed`; all or nothing for one call.
+    async fn insert_roles(&self, roles: &[Role]) -> Result<()>;
+}
+
+/// The groups.
+#[async_trait]
+pub trait GroupStore {
+    /// Adds a group.
+    ///
+    /// # Errors
+    /// [`Taken`](crate::store::StoreError::Taken) by the folded name.
+    async fn create_group(&self, group: &Group, audit: &AuditEntry) -> Result<()>;
+
+    /// Those that exist, in any order.
+    async fn groups_by_ids(&self, ids: &[GroupId]) -> Result<Vec<Group>>;
+
+    /// The account's Main group.
+    async fn main_group(&self, account: AccountId) -> Result<Option<Group>>;
+
+    /// A page for each filter, by folded name.
+    async fn groups(&self, filters: &[NamedFilter], page: &PageRequest) -> Result<Vec<Page<Group>>>;
+
+    /// A count for each filter.
+    async fn count_groups(&self, filters: &[NamedFilter]) -> Result<Vec<u64>>;
+
+    /// Adds groups in bulk, without audit entries, for `seed`; all or nothing for one call.
+    async fn insert_groups(&self, groups: &[Group]) -> Result<()>;
+}
