@@ -10,4 +10,6 @@ pub mod config;
 pub mod access;
 pub mod origin;
 
+pub mod directory;
+pub mod mail;
 pub mod store;
