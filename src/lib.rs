@@ -13,3 +13,5 @@ pub mod origin;
 pub mod directory;
 pub mod mail;
 pub mod store;
+
+pub mod auth;

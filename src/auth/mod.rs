@@ -1,0 +1,15 @@
+//! Who somebody is: the pluggable [`Authenticator`], the password hashes, the secrets of sessions.
+
+mod authenticator;
+mod hashing;
+mod keys;
+mod ldap;
+mod local;
+mod token;
+
+pub use authenticator::{Attempt, Authenticator, Authenticators, Right, Verdict};
+pub use hashing::{HashError, HashParameters, HashPool};
+pub use keys::{directory_failure_key, failure_key, limit_key};
+pub use ldap::LdapAuthenticator;
+pub use local::LocalAuthenticator;
+pub use token::{SessionSecret, one_time_password};

@@ -1,0 +1,109 @@
+//! The secrets that Doorward hands out.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::domain::clock::{Entropy, EntropyError};
+use crate::domain::credentials::TokenHash;
+
+/// A session's secret: 256 random bits, which the client sends with each request. The store has only its SHA-256: with
+/// that many random bits a slow hash would add nothing.
+#[derive(Debug)]
+pub struct SessionSecret(SecretString);
+
+impl SessionSecret {
+    /// What a secret starts with, so that a leaked one can be told for what it is.
+    const PREFIX: &'static str = "dws_";
+
+    /// Makes one.
+    ///
+    /// # Errors
+    /// When the random source does not answer.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let mut bytes = [0_u8; 32];
+        entropy.fill(&mut bytes)?;
+        Ok(Self(
+            format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes)).into(),
+        ))
+    }
+
+    /// Reads one as a client sent it; `None` when it cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0_u8; 32];
+        let read = URL_SAFE_NO_PAD
+            .decode_slice(text.strip_prefix(Self::PREFIX)?, &mut bytes)
+            .ok()?;
+        (read == bytes.len()).then(|| Self(text.into()))
+    }
+
+    /// The text for the client.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// What the store keeps.
+    #[must_use]
+    pub fn hash(&self) -> TokenHash {
+        TokenHash(Sha256::digest(self.expose().as_bytes()).into())
+    }
+}
+
+/// A password for the first sign-in that nobody thought up: 120 random bits in words' length groups that can be read
+/// aloud (base 32 without letters that look alike).
+///
+/// # Errors
+/// When the random source does not answer.
+pub fn one_time_password(entropy: &dyn Entropy) -> Result<SecretString, EntropyError> {
+    const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
+    let mut bytes = [0_u8; 24];
+    entropy.fill(&mut bytes)?;
+    let letter = |b: &u8| char::from(LETTERS[usize::from(b & 31)]); // 5 bits index 32 letters
+    let groups: Vec<String> = bytes
+        .chunks(6)
+        .map(|group| group.iter().map(letter).collect())
+        .collect();
+    Ok(groups.join("-").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::SystemEntropy;
+
+    #[test]
+    fn a_secret_survives_the_way_to_the_client_and_back() {
+        let secret = SessionSecret::generate(&SystemEntropy).unwrap();
+        assert_eq!(SessionSecret::parse(secret.expose()).unwrap().hash(), secret.hash());
+        assert_eq!(secret.expose().len(), 4 + 43);
+        assert!(!format!("{secret:?}").contains(secret.expose()));
+    }
+
+    #[test]
+    fn what_cannot_be_a_secret_is_not_looked_up() {
+        let good = SessionSecret::generate(&SystemEntropy).unwrap();
+        for bad in [
+            "",
+            "dws_",
+            "dws_abc",
+            &good.expose()[4..],
+            &format!("{}x", good.expose()),
+            "dws_!!!!",
+        ] {
+            assert!(SessionSecret::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_time_passwords_are_long_and_differ() {
+        let (a, b) = (
+            one_time_password(&SystemEntropy).unwrap(),
+            one_time_password(&SystemEntropy).unwrap(),
+        );
+        assert_eq!(a.expose_secret().len(), 27);
+        assert_ne!(a.expose_secret(), b.expose_secret());
+    }
+}
