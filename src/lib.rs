@@ -15,3 +15,5 @@ pub mod mail;
 pub mod store;
 
 pub mod auth;
+
+pub mod service;

@@ -1,0 +1,171 @@
+//! Why a use case did not go through.
+
+use crate::access::Denied;
+use crate::auth::HashError;
+use crate::domain::clock::EntropyError;
+use crate::domain::text::TextError;
+use crate::store::StoreError;
+
+/// What a person can put right: the schema's `ErrorCode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// A value is missing.
+    Required,
+    /// A value cannot be what it is for.
+    Invalid,
+    /// A value is longer than its field.
+    TooLong,
+    /// Somebody else has it.
+    Taken,
+    /// There is no such object, or none that the caller sees.
+    NotFound,
+    /// The object was changed in between.
+    Conflict,
+    /// The caller may do the thing, but not with this.
+    NotAllowed,
+    /// The account would be left without an active master.
+    LastMaster,
+    /// The password does not keep to the account's policy.
+    WeakPassword,
+    /// The password was used before.
+    ReusedPassword,
+    /// An LDAP user has no local password.
+    IsLdap,
+    /// The account has no directory.
+    LdapOff,
+    /// The account takes passwords of its directory only.
+    DirectoryOnly,
+    /// Login or password is wrong.
+    WrongCredentials,
+    /// Too many wrong passwords.
+    Locked,
+    /// The user is disabled.
+    Disabled,
+    /// The account is frozen.
+    AccountFrozen,
+    /// The directory's password has expired.
+    PasswordExpired,
+    /// The directory's password must be changed there.
+    PasswordMustChange,
+    /// No directory server answered.
+    DirectoryUnavailable,
+    /// Too many attempts.
+    RateLimited,
+    /// Mail is off.
+    MailOff,
+}
+
+/// One thing that a person can put right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Which kind.
+    pub code: ErrorCode,
+    /// What is wrong and what would be right, in words.
+    pub message: String,
+    /// The input's field, list indexes as decimals; empty for the input as a whole.
+    pub path: Vec<String>,
+    /// With `Conflict`.
+    pub current_revision: Option<i64>,
+    /// With `Locked` and `RateLimited`, in seconds.
+    pub retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem of the input as a whole.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            path: Vec::new(),
+            current_revision: None,
+            retry_after: None,
+        }
+    }
+
+    /// A problem of one field.
+    #[must_use]
+    pub fn at(path: &[&str], code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            path: path.iter().map(|&p| p.to_owned()).collect(),
+            ..Self::new(code, message)
+        }
+    }
+
+    /// What [`TextError`] says of a field.
+    #[must_use]
+    pub fn text(path: &[&str], error: &TextError) -> Self {
+        let code = match error {
+            TextError::Empty => ErrorCode::Required,
+            TextError::TooLong { .. } => ErrorCode::TooLong,
+            TextError::Control | TextError::Invalid(_) => ErrorCode::Invalid,
+        };
+        Self::at(path, code, format!("{} {error}", path.join(".")))
+    }
+}
+
+/// Gathers problems while an input is read, so that a person sees all of them at once.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Adds one.
+    pub fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// The value, or `None` after noting what is wrong with the field.
+    pub fn text<T>(&mut self, path: &[&str], result: Result<T, TextError>) -> Option<T> {
+        result.map_err(|e| self.push(Problem::text(path, &e))).ok()
+    }
+
+    /// Nothing when nothing was wrong.
+    ///
+    /// # Errors
+    /// [`ServiceError::Problems`] with all of them.
+    pub fn check(self) -> Result<(), ServiceError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(ServiceError::Problems(self.0))
+        }
+    }
+}
+
+/// Why a use case did not go through. Nothing of it was done.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// A person can put it right.
+    #[error("{}", .0.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("; "))]
+    Problems(Vec<Problem>),
+    /// The caller may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A password could not be hashed or checked.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// Nothing random could be had.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// A task of Doorward's own came to an end (the process is stopping).
+    #[error("a task was not finished: {0}")]
+    Stopped(String),
+}
+
+impl From<Problem> for ServiceError {
+    fn from(problem: Problem) -> Self {
+        Self::Problems(vec![problem])
+    }
+}
+
+/// What every use case answers with.
+pub type Result<T, E = ServiceError> = std::result::Result<T, E>;
+
+/// A field's place in a list, for [`Problem::at`].
+#[must_use]
+pub fn index(i: usize) -> String {
+    i.to_string()
+}

@@ -1,0 +1,100 @@
+//! The use cases. They know the traits, never a backend; whoever asks holds a [`Caller`], and a caller without the
+//! permission never holds what would do the thing.
+
+mod accounts;
+mod audit;
+mod directories;
+mod error;
+mod first_start;
+mod groups;
+mod history;
+mod passwords;
+mod roles;
+mod seed;
+mod sessions;
+mod settings;
+mod sign_in;
+mod turns;
+mod upkeep;
+mod user_changes;
+mod users;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use accounts::{AccountInput, AccountWrites};
+pub use error::{ErrorCode, Problem, Problems, Result, ServiceError};
+pub use first_start::FirstOperator;
+pub use groups::{GroupInput, GroupWrites};
+pub use roles::{RoleInput, RoleWrites};
+pub use seed::{SeedPlan, Seeded};
+pub use settings::{DirectoryRules, Settings};
+pub use sign_in::{SignedIn, SigningIn};
+pub use turns::Turns;
+pub use upkeep::{Worker, spawn_upkeep};
+pub use user_changes::{NewUser, NotificationChanges, UserChanges};
+pub use users::UserWrites;
+
+use crate::access::Principal;
+use crate::auth::{Authenticators, HashPool};
+use crate::directory::Directory;
+use crate::domain::clock::{Clock, Entropy};
+use crate::store::Store;
+
+/// Everything that the use cases need, made once at start.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Who checks passwords.
+    pub authenticators: Authenticators,
+    /// The configured directories, by name.
+    pub directories: Arc<BTreeMap<String, Arc<Directory>>>,
+    /// Where passwords are hashed.
+    pub hashes: HashPool,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub entropy: Arc<dyn Entropy>,
+    /// Whose turn it is to sign in.
+    pub turns: Turns,
+    /// What the configuration says.
+    pub settings: Arc<Settings>,
+}
+
+impl Services {
+    /// The use cases as open to this principal, who asks from that address (`None`: from this machine's command line).
+    #[must_use]
+    pub fn caller(self: &Arc<Self>, principal: Arc<Principal>, ip: Option<IpAddr>) -> Caller {
+        Caller {
+            services: Arc::clone(self),
+            principal,
+            ip,
+        }
+    }
+}
+
+/// The use cases, as open to one principal.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    services: Arc<Services>,
+    principal: Arc<Principal>,
+    ip: Option<IpAddr>,
+}
+
+impl Caller {
+    /// Who asks.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.services.store.as_ref()
+    }
+
+    fn now(&self) -> jiff::Timestamp {
+        self.services.clock.now()
+    }
+}

@@ -1,0 +1,271 @@
+//! Changing passwords.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::access::{Denied, Person, Principal};
+use crate::auth::limit_key;
+use crate::domain::account::Account;
+use crate::domain::audit::TargetType;
+use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::password::MAX_PASSWORD_BYTES;
+use crate::domain::user::User;
+use crate::service::audit::{Action, diff, secret_changed, user_fields};
+use crate::service::{Caller, ErrorCode, Problem, Result, ServiceError, Services, UserWrites};
+use crate::store::StoreError;
+
+/// A user changed at the very moment is read again this often.
+const TRIES: usize = 3;
+/// Guesses of the current password by whoever holds a session, in a minute.
+const CHANGES_PER_MINUTE: u32 = 10;
+
+impl Caller {
+    /// Changes the caller's own password and ends their other sessions.
+    ///
+    /// # Errors
+    /// Problems with `currentPassword` or `newPassword`; [`Denied::Unauthenticated`]; those of the store.
+    pub async fn change_password(&self, current: &SecretString, new: &SecretString) -> Result<User> {
+        let Principal::Person(person) = self.principal() else {
+            return Err(Denied::Unauthenticated.into());
+        };
+        self.limit_guesses(person).await?;
+        for _ in 0..TRIES {
+            let (user, credentials) = self.user_with_credentials(person.user.id).await?;
+            self.services.check_takes_password(&person.account, &user)?;
+            let path = ["currentPassword"];
+            if current.expose_secret().len() > MAX_PASSWORD_BYTES
+                || !self
+                    .services
+                    .hashes
+                    .check(current, credentials.hash.as_ref())
+                    .await?
+                    .right
+            {
+                return Err(Problem::at(&path, ErrorCode::WrongCredentials, "The current password is wrong.").into());
+            }
+            let change = NewPassword {
+                password: new,
+                must_change: false,
+                field: "newPassword",
+                check_history: true,
+            };
+            let keep = Some(person.session.id);
+            match self
+                .set_password(&person.account, &user, &credentials, change, keep, "changePassword")
+                .await
+            {
+                Err(ServiceError::Store(StoreError::Conflict { .. })) => {}
+                result => return result,
+            }
+        }
+        Err(StoreError::Unavailable("the user keeps changing".to_owned()).into())
+    }
+
+    async fn limit_guesses(&self, person: &Person) -> Result<()> {
+        let now = self.now();
+        let window = Duration::from_secs(60);
+        let start = jiff::Timestamp::from_second(now.as_second().div_euclid(60) * 60).unwrap_or(now);
+        let key = limit_key("change-password", &person.user.id.to_string());
+        let counts = self.store().count_attempts(&[key], start, window).await?;
+        if counts.first().is_some_and(|count| *count > CHANGES_PER_MINUTE) {
+            let mut problem = Problem::new(
+                ErrorCode::RateLimited,
+                "Too many attempts to change the password; wait a little.",
+            );
+            problem.retry_after = Some(super::settings::seconds_until(
+                now,
+                super::settings::after(start, window),
+            ));
+            return Err(problem.into());
+        }
+        Ok(())
+    }
+
+    async fn user_with_credentials(&self, id: UserId) -> Result<(User, Credentials)> {
+        let user = self
+            .store()
+            .users_by_ids(&[id])
+            .await?
+            .pop()
+            .ok_or(StoreError::NotFound)?;
+        let credentials = self.store().credentials(id).await?.ok_or(StoreError::NotFound)?;
+        Ok((user, credentials))
+    }
+
+    async fn set_password(
+        &self,
+        account: &Account,
+        user: &User,
+        credentials: &Credentials,
+        new: NewPassword<'_>,
+        keep_session: Option<SessionId>,
+        action: &str,
+    ) -> Result<User> {
+        self.services
+            .check_policy(account, user, new.password, new.field)
+            .await?;
+        if new.check_history {
+            self.services
+                .check_history(account, credentials, new.password, new.field)
+                .await?;
+        }
+        let change = PasswordChange {
+            hash: self.services.hashes.hash(new.password).await?,
+            changed_at: self.now(),
+            must_change: new.must_change,
+            keep_history: account.password_policy.history,
+        };
+        let changed = User {
+            has_password: true,
+            password_changed_at: Some(change.changed_at),
+            must_change_password: new.must_change,
+            updated_at: change.changed_at,
+            revision: user.revision + 1,
+            ..user.clone()
+        };
+        let mut changes = diff(&user_fields(user), &user_fields(&changed));
+        changes.push(secret_changed("password"));
+        let audit = self.audit(Action {
+            name: action,
+            account: account.id,
+            target_type: TargetType::User,
+            target_id: user.id.as_uuid(),
+            target_name: format!("{}@{}", user.login, account.name),
+            changes,
+        })?;
+        self.store()
+            .set_password(user.id, user.revision, &change, keep_session, &audit)
+            .await?;
+        Ok(changed)
+    }
+}
+
+impl UserWrites<'_> {
+    /// Sets somebody's password and ends their sessions.
+    ///
+    /// # Errors
+    /// Problems with `password`, or with the user; those of the store.
+    pub async fn set_password(&self, id: UserId, password: &SecretString, must_change: bool) -> Result<User> {
+        for _ in 0..TRIES {
+            let (user, account) = self.writable(id).await?;
+            self.caller.services.check_takes_password(&account, &user)?;
+            let (user, credentials) = self.caller.user_with_credentials(user.id).await?;
+            let new = NewPassword {
+                password,
+                must_change,
+                field: "password",
+                check_history: false,
+            };
+            match self
+                .caller
+                .set_password(&account, &user, &credentials, new, None, "setUserPassword")
+                .await
+            {
+                Err(ServiceError::Store(StoreError::Conflict { .. })) => {}
+                result => return result,
+            }
+        }
+        Err(StoreError::Unavailable("the user keeps changing".to_owned()).into())
+    }
+}
+
+/// A password to set.
+struct NewPassword<'a> {
+    password: &'a SecretString,
+    must_change: bool,
+    /// The input's field, for problems.
+    field: &'static str,
+    /// Whether it must differ from earlier ones: what an administrator sets is not the user's own choice.
+    check_history: bool,
+}
+
+impl Services {
+    /// May this user have a local password at all?
+    pub(super) fn check_takes_password(&self, account: &Account, user: &User) -> Result<()> {
+        if user.is_ldap {
+            return Err(Problem::new(
+                ErrorCode::IsLdap,
+                "An LDAP user's password is changed in the directory.",
+            )
+            .into());
+        }
+        if account.directory_only && !account.name.is_system() {
+            let message = "The account takes passwords of its directory only.";
+            return Err(Problem::new(ErrorCode::DirectoryOnly, message).into());
+        }
+        Ok(())
+    }
+
+    /// Length and strength, with the user's own names as the first guesses.
+    pub(super) async fn check_policy(
+        &self,
+        account: &Account,
+        user: &User,
+        password: &SecretString,
+        field: &'static str,
+    ) -> Result<()> {
+        let policy = account.password_policy;
+        let weak = |message: String| Err(Problem::at(&[field], ErrorCode::WeakPassword, message).into());
+        let text = password.expose_secret();
+        if text.len() > MAX_PASSWORD_BYTES {
+            let message = format!("The password is over {MAX_PASSWORD_BYTES} bytes.");
+            return Err(Problem::at(&[field], ErrorCode::TooLong, message).into());
+        }
+        if text.contains('\0') {
+            let message = "The password holds a NUL character.";
+            return Err(Problem::at(&[field], ErrorCode::Invalid, message).into());
+        }
+        let (length, least) = (text.chars().count(), policy.min_length as usize);
+        if length < least {
+            return weak(format!(
+                "The password has {length} characters; it takes at least {least}."
+            ));
+        }
+        let mut names = vec![user.login.to_string(), user.first_name.clone(), user.last_name.clone()];
+        names.extend([account.name.to_string(), account.title.clone(), "doorward".to_owned()]);
+        names.extend(user.email.as_ref().map(|e| e.as_str().to_owned()));
+        let guessed = password.clone();
+        // Estimating guesses takes milliseconds of pure computation.
+        let estimate = tokio::task::spawn_blocking(move || {
+            let names: Vec<&str> = names.iter().map(String::as_str).filter(|n| !n.is_empty()).collect();
+            let entropy = zxcvbn::zxcvbn(guessed.expose_secret(), &names);
+            (
+                u8::from(entropy.score()),
+                entropy.feedback().and_then(|f| f.warning()).map(|w| w.to_string()),
+            )
+        });
+        let (score, warning) = estimate.await.map_err(|e| ServiceError::Stopped(e.to_string()))?;
+        if score < policy.min_strength {
+            let why = warning.unwrap_or_else(|| "Add another word or two; uncommon words are better.".to_owned());
+            return weak(format!(
+                "The password is easy to guess ({score} of 4, at least {} needed). {why}",
+                policy.min_strength
+            ));
+        }
+        Ok(())
+    }
+
+    async fn check_history(
+        &self,
+        account: &Account,
+        credentials: &Credentials,
+        password: &SecretString,
+        field: &'static str,
+    ) -> Result<()> {
+        let kept = usize::try_from(account.password_policy.history).unwrap_or(usize::MAX);
+        let earlier: Vec<&PasswordHash> = credentials
+            .hash
+            .iter()
+            .chain(credentials.history.iter().take(kept))
+            .collect();
+        for hash in earlier {
+            if self.hashes.check(password, Some(hash)).await?.right {
+                let message = "The password was used before; choose a new one.";
+                return Err(Problem::at(&[field], ErrorCode::ReusedPassword, message).into());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! What of the configuration the use cases go by.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Durations and limits.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a session lasts at most.
+    pub session_lifetime: Duration,
+    /// How long a session lasts unused.
+    pub session_idle: Duration,
+    /// How long sign-ins are kept.
+    pub history_retention: Duration,
+    /// How long audit entries are kept.
+    pub audit_retention: Duration,
+    /// Sign-ins from one address in a minute; 0: any number.
+    pub sign_in_per_address: u32,
+    /// Sign-ins with one login in a minute; 0: any number.
+    pub sign_in_per_login: u32,
+    /// The configured directories.
+    pub directories: BTreeMap<String, DirectoryRules>,
+}
+
+/// What a directory's section says about refusals.
+#[derive(Debug, Clone, Copy)]
+pub struct DirectoryRules {
+    /// Refusals come no earlier than this after the request.
+    pub min_refusal: Duration,
+    /// Failed binds for a login within `failure_window`, after which none is tried until it has passed; 0: any number.
+    pub max_failures: u32,
+    /// See `max_failures`.
+    pub failure_window: Duration,
+    /// How long sessions last that cannot be checked again at the directory: those of one without a `bind_dn`.
+    pub session_limit: Option<Duration>,
+}
+
+/// `at + by`, or the end of time.
+pub(super) fn after(at: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by)
+        .ok()
+        .and_then(|d| at.checked_add(d).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// `at - by`, or the beginning of time.
+pub(super) fn before(at: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by)
+        .ok()
+        .and_then(|d| at.checked_sub(d).ok())
+        .unwrap_or(Timestamp::MIN)
+}
+
+/// From `now` until `then`, in whole seconds rounded up, at least one.
+pub(super) fn seconds_until(now: Timestamp, then: Timestamp) -> u64 {
+    let millis = then.duration_since(now).as_millis().max(1);
+    u64::try_from(millis).unwrap_or(u64::MAX).div_ceil(1000)
+}

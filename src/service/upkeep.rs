@@ -1,0 +1,47 @@
+//! The worker that removes what has outlived its use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::service::Services;
+use crate::service::settings::before;
+use crate::store::Retention;
+
+/// How often is cleared up.
+const EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// A background task that ends with the value that owns it.
+#[derive(Debug)]
+pub struct Worker(JoinHandle<()>);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Starts the worker: it clears up soon after the start and then every quarter of an hour. Several processes may do so on
+/// one store: what one removed the next does not find.
+#[must_use]
+pub fn spawn_upkeep(services: Arc<Services>) -> Worker {
+    Worker(tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = services.clock.now();
+            let retention = Retention {
+                now,
+                history_before: before(now, services.settings.history_retention),
+                audit_before: before(now, services.settings.audit_retention),
+            };
+            match services.store.purge(&retention).await {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!(gone, "removed what had outlived its use"),
+                Err(error) => tracing::warn!(%error, "clearing up failed; it is tried again"),
+            }
+        }
+    }))
+}
