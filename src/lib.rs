@@ -17,3 +17,5 @@ pub mod store;
 pub mod auth;
 
 pub mod service;
+
+pub mod graphql;

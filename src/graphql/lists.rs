@@ -1,0 +1,147 @@
+//! The lists of the schema, wherever they stand: arguments read, filters narrowed to the place, pages batched.
+
+use async_graphql::Context;
+
+use crate::access::{Denied, Reach};
+use crate::domain::query;
+use crate::graphql::context::RequestState;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::loaders::CountKey;
+use crate::graphql::paging::{Connection, PageArguments};
+use crate::graphql::types::filters::tags;
+use crate::graphql::types::{
+    Account, AccountFilter, AccountOrder, AuditEntry, AuditFilter, Group, LoginEvent, LoginEventFilter, NamedFilter,
+    Role, User, UserFilter, UserOrder,
+};
+
+/// Somebody signed in: lists are for nobody else.
+fn state<'a>(ctx: &Context<'a>) -> ApiResult<&'a RequestState> {
+    let state = RequestState::of(ctx)?;
+    state.caller().principal().signed_in()?;
+    Ok(state)
+}
+
+/// Users; `narrow` adds what the place asks for and says whether anything can be found.
+pub(super) async fn users(
+    ctx: &Context<'_>,
+    filter: Option<UserFilter>,
+    order: Option<UserOrder>,
+    page: PageArguments,
+    narrow: impl FnOnce(&mut query::UserFilter) -> bool,
+) -> ApiResult<Connection<User>> {
+    let state = state(ctx)?;
+    let order = order.map_or(query::UserOrder::DEFAULT, Into::into);
+    let tag = tags::users(order);
+    let request = page.read(tag)?;
+    let Some(mut filter) = filter.unwrap_or_default().read(state.services().clock.now())? else {
+        return Ok(Connection::empty());
+    };
+    if !narrow(&mut filter) {
+        return Ok(Connection::empty());
+    }
+    check_sign_ins(state, &filter, order)?;
+    let page = state.loaders.user_page(filter.clone(), order, request.clone()).await?;
+    state.spend(page.items.len())?;
+    Ok(Connection::new(
+        page.map(User),
+        &request,
+        tag,
+        Some(CountKey::Users(filter)),
+    ))
+}
+
+/// When somebody last signed in is part of the history: whoever does not read others' may not sort or sift others by it.
+fn check_sign_ins(state: &RequestState, filter: &query::UserFilter, order: query::UserOrder) -> ApiResult<()> {
+    let asks = order.field == query::UserOrderField::LastLogin
+        || filter.last_login_before.is_some()
+        || filter.never_signed_in.is_some();
+    let caller = state.caller();
+    let principal = caller.principal();
+    if !asks || principal.reach_of_users() == principal.reach_of_history() {
+        return Ok(());
+    }
+    if matches!(principal.reach_of_users(), Reach::Own(..)) {
+        return Ok(());
+    }
+    Err(ApiError::forbidden(
+        "to sort or sift users by their sign-ins takes history:read",
+    ))
+}
+
+macro_rules! list {
+    ($(#[$doc:meta])* $name:ident, $filter:ident, $domain:ident, $object:ident, $load:ident, $tag:ident, $count:ident, $check:expr) => {
+        $(#[$doc])*
+        pub(super) async fn $name(
+            ctx: &Context<'_>,
+            filter: Option<$filter>,
+            page: PageArguments,
+            narrow: impl FnOnce(&mut query::$domain) -> bool,
+        ) -> ApiResult<Connection<$object>> {
+            let state = state(ctx)?;
+            $check(state)?;
+            let request = page.read(tags::$tag)?;
+            let Some(mut filter) = filter.unwrap_or_default().read()? else { return Ok(Connection::empty()) };
+            if !narrow(&mut filter) {
+                return Ok(Connection::empty());
+            }
+            let page = state.loaders.$load(filter.clone(), request.clone()).await?;
+            state.spend(page.items.len())?;
+            Ok(Connection::new(page.map($object), &request, tags::$tag, Some(CountKey::$count(filter))))
+        }
+    };
+}
+
+fn anybody(_: &RequestState) -> ApiResult<()> {
+    Ok(())
+}
+
+fn auditor(state: &RequestState) -> ApiResult<()> {
+    match state.caller().principal().reach_of_audit() {
+        Reach::Nothing => Err(ApiError::from(Denied::Missing(
+            crate::domain::role::Permission::AUDIT_READ,
+        ))),
+        _ => Ok(()),
+    }
+}
+
+list!(
+    /// Roles; see [`users`] for `narrow`.
+    roles, NamedFilter, NamedFilter, Role, role_page, ROLES, Roles, anybody
+);
+list!(
+    /// Groups; see [`users`] for `narrow`.
+    groups, NamedFilter, NamedFilter, Group, group_page, GROUPS, Groups, anybody
+);
+list!(
+    /// Sign-ins; see [`users`] for `narrow`.
+    login_events, LoginEventFilter, LoginEventFilter, LoginEvent, login_event_page, LOGIN_EVENTS, LoginEvents, anybody
+);
+list!(
+    /// Audit entries; see [`users`] for `narrow`. They take audit:read.
+    audit, AuditFilter, AuditFilter, AuditEntry, audit_page, AUDIT, AuditEntries, auditor
+);
+
+/// All accounts, for operators.
+pub(super) async fn accounts(
+    ctx: &Context<'_>,
+    filter: Option<AccountFilter>,
+    order: Option<AccountOrder>,
+    page: PageArguments,
+) -> ApiResult<Connection<Account>> {
+    let state = state(ctx)?;
+    let by_name = query::AccountOrder {
+        field: query::AccountOrderField::Name,
+        direction: query::Direction::Asc,
+    };
+    let order = order.map_or(by_name, Into::into);
+    let tag = tags::accounts(order);
+    let request = page.read(tag)?;
+    let filter = filter.unwrap_or_default().read()?;
+    let page = state.caller().accounts(&filter, order, &request).await?;
+    Ok(Connection::new(
+        Account::page(page),
+        &request,
+        tag,
+        Some(CountKey::Accounts(filter)),
+    ))
+}

@@ -1,0 +1,166 @@
+//! The GraphQL layer: what a request may ask, and how answers and refusals are put.
+
+pub mod context;
+mod cost;
+pub mod error;
+mod guard;
+mod lists;
+pub mod loaders;
+pub mod mutation;
+pub mod node_id;
+pub mod paging;
+pub mod query;
+pub mod scalars;
+pub mod types;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{EmptySubscription, Request, Response, Schema, SchemaBuilder};
+
+use crate::access::Principal;
+use crate::auth::SessionSecret;
+use crate::domain::login_event::EventOrigin;
+use crate::graphql::context::RequestState;
+use crate::graphql::guard::MustChangeGuard;
+use crate::graphql::mutation::Mutation;
+use crate::graphql::query::Query;
+use crate::service::Services;
+
+/// What one query may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiLimits {
+    /// The deepest nesting.
+    pub depth: usize,
+    /// The most fields, lists counted by the entries asked for.
+    pub complexity: usize,
+    /// May the schema be asked for?
+    pub introspection: bool,
+}
+
+/// Who asks, and from where.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    /// Whose request it is.
+    pub principal: Arc<Principal>,
+    /// Where it comes from.
+    pub origin: EventOrigin,
+    /// It came from our own pages, or from no browser at all: it may set a cookie.
+    pub may_set_cookie: bool,
+}
+
+/// What happens to the caller's session cookie.
+#[derive(Debug)]
+pub enum CookieChange {
+    /// It is set to this secret.
+    Set(SessionSecret),
+    /// It goes.
+    Clear,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// What GraphQL says.
+    pub response: Response,
+    /// What becomes of the cookie.
+    pub cookie: Option<CookieChange>,
+    /// A refusal for too many attempts: how long to wait, for `Retry-After`.
+    pub retry_after: Option<Duration>,
+}
+
+type DoorwardSchema = Schema<Query, Mutation, EmptySubscription>;
+
+/// The executable schema.
+#[derive(Clone)]
+pub struct Api {
+    services: Arc<Services>,
+    plain: DoorwardSchema,
+    /// The same with a look at every field, for sessions that must change their password.
+    guarded: DoorwardSchema,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Api")
+    }
+}
+
+impl Api {
+    /// Builds the schema over the use cases.
+    #[must_use]
+    pub fn new(services: Arc<Services>, limits: ApiLimits) -> Self {
+        let limited = || {
+            let schema = builder().limit_depth(limits.depth).limit_complexity(limits.complexity);
+            if limits.introspection {
+                schema
+            } else {
+                schema.disable_introspection()
+            }
+        };
+        Self {
+            services,
+            plain: limited().finish(),
+            guarded: limited().extension(MustChangeGuard).finish(),
+        }
+    }
+
+    /// The use cases behind the schema.
+    #[must_use]
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// Runs one request.
+    pub async fn execute(&self, mut request: Request, context: RequestContext) -> Answer {
+        if let Some(refusal) = cost::refusal(&mut request) {
+            return Answer {
+                response: Response::from_errors(vec![refusal]),
+                cookie: None,
+                retry_after: None,
+            };
+        }
+        // Only a mutation can meet such a session in the middle: by signing in.
+        let must_change = matches!(&*context.principal, Principal::Person(p) if p.must_change_password);
+        let guarded = must_change || has_mutation(&mut request);
+        let state = Arc::new(RequestState::new(Arc::clone(&self.services), context));
+        let schema = if guarded { &self.guarded } else { &self.plain };
+        let mut response = schema.execute(request.data(Arc::clone(&state))).await;
+        error::code_the_uncoded(&mut response.errors);
+        let (cookie, retry_after, noted) = state.take_outcome();
+        response.errors.extend(noted);
+        Answer {
+            response,
+            cookie,
+            retry_after,
+        }
+    }
+
+    /// The schema in SDL, as in schema/schema.graphql.
+    #[must_use]
+    pub fn sdl() -> String {
+        let options = async_graphql::SDLExportOptions::new()
+            .sorted_fields()
+            .sorted_enum_items()
+            .include_specified_by();
+        let sdl = builder().finish().sdl_with_options(options);
+        let lines: Vec<&str> = sdl.lines().map(str::trim_end).collect();
+        format!("{}\n", lines.join("\n").trim_end())
+    }
+}
+
+fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query, Mutation::default(), EmptySubscription)
+}
+
+/// Whether any operation of the document is a mutation; one that cannot be parsed is refused later anyway.
+fn has_mutation(request: &mut Request) -> bool {
+    match request.parsed_query() {
+        Ok(document) => document
+            .operations
+            .iter()
+            .any(|(_, op)| op.node.ty == OperationType::Mutation),
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,12 @@
+//! The mutations, one file an aggregate: input, payload, and how it is done.
+
+mod access;
+mod account;
+mod signing;
+mod user;
+
+use async_graphql::MergedObject;
+
+/// Writing.
+#[derive(Debug, Default, Clone, Copy, MergedObject)]
+pub struct Mutation(signing::Signing, user::Users, access::Access, account::Accounts);

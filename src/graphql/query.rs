@@ -1,0 +1,264 @@
+//! The queries.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use crate::domain::ids::{AccountId, UserId};
+use crate::graphql::context::RequestState;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::lists;
+use crate::graphql::node_id;
+use crate::graphql::paging::{Connection, PageArguments, page_cost};
+use crate::graphql::types::{
+    Account, AccountFilter, AccountOrder, AuditEntry, AuditFilter, Group, LoginEvent, LoginEventFilter, NamedFilter,
+    Node, Role, User, UserFilter, UserOrder, Viewer, load_nodes,
+};
+
+/// The most identifiers that `nodes` takes.
+const MAX_NODES: usize = 200;
+
+/// Reading.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Query;
+
+/// Reading.
+#[Object]
+impl Query {
+    /// The signed-in person or token; null for nobody.
+    async fn viewer(&self, ctx: &Context<'_>) -> ApiResult<Option<Viewer>> {
+        Ok(Viewer::of(RequestState::of(ctx)?.caller()))
+    }
+
+    /// Anything by its identifier; null when there is no such thing, or none that you see.
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Option<ApiResult<Node>> {
+        let found = match signed_in(ctx) {
+            Ok(state) => load_nodes(state, std::slice::from_ref(&id)).await,
+            Err(error) => Err(error),
+        };
+        found.map(|mut nodes| nodes.pop().flatten()).transpose()
+    }
+
+    /// Several things at once, in that order; at most 200.
+    #[graphql(complexity = "ids.len() * child_complexity + 1")]
+    async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> ApiResult<Vec<Option<Node>>> {
+        if ids.len() > MAX_NODES {
+            return Err(ApiError::bad_request(format!(
+                "ids holds {}; {MAX_NODES} is the most",
+                ids.len()
+            )));
+        }
+        load_nodes(signed_in(ctx)?, &ids).await
+    }
+
+    /// The caller's own account when neither is given.
+    async fn account(&self, ctx: &Context<'_>, id: Option<ID>, name: Option<String>) -> Option<ApiResult<Account>> {
+        account(ctx, id, name).await.transpose()
+    }
+
+    /// Operators only (master users of the `system` account).
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)] // the schema's arguments
+    async fn accounts(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<AccountFilter>,
+        order_by: Option<AccountOrder>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<Account>>> {
+        Some(
+            lists::accounts(
+                ctx,
+                filter,
+                order_by,
+                PageArguments {
+                    first,
+                    after,
+                    last,
+                    before,
+                },
+            )
+            .await,
+        )
+    }
+
+    /// By id, or by `login@account`.
+    async fn user(&self, ctx: &Context<'_>, id: Option<ID>, login: Option<String>) -> Option<ApiResult<User>> {
+        user(ctx, id, login).await.transpose()
+    }
+
+    /// Users of the caller's account (operators: of every account, or of filter.account); without users:read only the
+    /// caller.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)] // the schema's arguments
+    async fn users(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<UserFilter>,
+        order_by: Option<UserOrder>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<User>>> {
+        Some(
+            lists::users(
+                ctx,
+                filter,
+                order_by,
+                PageArguments {
+                    first,
+                    after,
+                    last,
+                    before,
+                },
+                |_| true,
+            )
+            .await,
+        )
+    }
+
+    /// Roles, by name.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn roles(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<NamedFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<Role>>> {
+        Some(
+            lists::roles(
+                ctx,
+                filter,
+                PageArguments {
+                    first,
+                    after,
+                    last,
+                    before,
+                },
+                |_| true,
+            )
+            .await,
+        )
+    }
+
+    /// Groups, by name.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn groups(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<NamedFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<Group>>> {
+        Some(
+            lists::groups(
+                ctx,
+                filter,
+                PageArguments {
+                    first,
+                    after,
+                    last,
+                    before,
+                },
+                |_| true,
+            )
+            .await,
+        )
+    }
+
+    /// Newest first. Users see their own; `history:read` sees the account's.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn login_history(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<LoginEventFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<LoginEvent>>> {
+        Some(
+            lists::login_events(
+                ctx,
+                filter,
+                PageArguments {
+                    first,
+                    after,
+                    last,
+                    before,
+                },
+                |_| true,
+            )
+            .await,
+        )
+    }
+
+    /// What was changed, newest first; takes audit:read.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn audit_log(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<AuditFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<AuditEntry>>> {
+        Some(
+            lists::audit(
+                ctx,
+                filter,
+                PageArguments {
+                    first,
+                    after,
+                    last,
+                    before,
+                },
+                |_| true,
+            )
+            .await,
+        )
+    }
+}
+
+fn signed_in<'a>(ctx: &Context<'a>) -> ApiResult<&'a RequestState> {
+    let state = RequestState::of(ctx)?;
+    state.caller().principal().signed_in()?;
+    Ok(state)
+}
+
+async fn account(ctx: &Context<'_>, id: Option<ID>, name: Option<String>) -> ApiResult<Option<Account>> {
+    let state = signed_in(ctx)?;
+    let found = match (id, name) {
+        (Some(_), Some(_)) => return Err(ApiError::bad_request("give id or name, not both")),
+        (Some(id), None) => match node_id::decode::<AccountId>(&id) {
+            Some(id) => state.loaders.account(id).await?,
+            None => None,
+        },
+        (None, Some(name)) => state.caller().account_by_name(&name).await?.map(Arc::new),
+        (None, None) => state.caller().principal().person().map(|p| Arc::new(p.account.clone())),
+    };
+    Ok(found.map(Account))
+}
+
+async fn user(ctx: &Context<'_>, id: Option<ID>, login: Option<String>) -> ApiResult<Option<User>> {
+    let state = signed_in(ctx)?;
+    let found = match (id, login) {
+        (Some(id), None) => match node_id::decode::<UserId>(&id) {
+            Some(id) => state.loaders.user(id).await?,
+            None => None,
+        },
+        (None, Some(login)) => state.caller().user_by_login(&login).await?.map(Arc::new),
+        (Some(_), Some(_)) | (None, None) => return Err(ApiError::bad_request("give either id or login")),
+    };
+    Ok(found.map(User))
+}

@@ -1,0 +1,56 @@
+//! Scalars of our own.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use jiff::Timestamp;
+
+use crate::domain::clock::truncate_to_millis;
+
+/// A moment: RFC 3339, in UTC, with milliseconds. Any offset is taken in inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DateTime(pub Timestamp);
+
+#[Scalar]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else {
+            return Err(InputValueError::expected_type(value));
+        };
+        match text.parse::<Timestamp>() {
+            Ok(at) => Ok(Self(truncate_to_millis(at))),
+            Err(_) => Err(InputValueError::custom(format!(
+                "{text:?} is no moment; write RFC 3339 such as 2026-03-01T10:00:00.000Z"
+            ))),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(format!("{:.3}", self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_in_utc_with_milliseconds() {
+        let parse = |text: &str| DateTime::parse(Value::String(text.to_owned()));
+        for (given, written) in [
+            ("2026-03-01T10:00:00Z", "2026-03-01T10:00:00.000Z"),
+            ("2026-03-01T12:00:00.5+02:00", "2026-03-01T10:00:00.500Z"),
+            ("2026-03-01T10:00:00.123456Z", "2026-03-01T10:00:00.123Z"),
+        ] {
+            assert_eq!(parse(given).unwrap().to_value(), Value::String(written.to_owned()));
+        }
+        for bad in [
+            "",
+            "yesterday",
+            "2026-03-01",
+            "2026-13-01T10:00:00Z",
+            "2026-03-01T10:00:00",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        assert!(DateTime::parse(Value::from(5)).is_err());
+    }
+}

@@ -1,0 +1,280 @@
+//! `Account`.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+
+use crate::domain;
+use crate::domain::page::{Page, Position};
+use crate::graphql::context::RequestState;
+use crate::graphql::error::ApiResult;
+use crate::graphql::lists;
+use crate::graphql::node_id;
+use crate::graphql::paging::{Connection, Listed, OrderTag, PageArguments, page_cost};
+use crate::graphql::scalars::DateTime;
+use crate::graphql::types::filters::tags;
+use crate::graphql::types::{
+    AccountStatus, ApiToken, AuditEntry, AuditFilter, Directory, Group, Language, LoginEvent, LoginEventFilter,
+    NamedFilter, Role, StatsBucket, User, UserFilter, UserOrder,
+};
+
+/// One tenant.
+#[derive(Debug, Clone)]
+pub struct Account(pub Arc<domain::account::Account>);
+
+impl Listed for Account {
+    const NAME: &'static str = "Account";
+    fn position(&self, tag: OrderTag) -> Position {
+        tags::account_order(tag).position(&self.0)
+    }
+}
+
+/// One tenant: people, roles, groups and rules of its own.
+#[Object]
+impl Account {
+    /// Its identifier.
+    pub async fn id(&self) -> ID {
+        node_id::encode(self.0.id)
+    }
+
+    /// The part after the @ of a login: `[a-z0-9-]{1,63}`.
+    async fn name(&self) -> &str {
+        self.0.name.as_str()
+    }
+
+    /// Its name for people.
+    async fn title(&self) -> &str {
+        &self.0.title
+    }
+
+    /// Active or frozen.
+    async fn status(&self) -> AccountStatus {
+        self.0.status.into()
+    }
+
+    /// IANA name of the zone that its days begin in.
+    async fn time_zone(&self) -> &str {
+        &self.0.time_zone
+    }
+
+    /// Language of new users.
+    async fn default_language(&self) -> Language {
+        self.0.default_language.into()
+    }
+
+    /// The directory that its LDAP users sign in with; null: LDAP is off for this account.
+    async fn directory(&self) -> Option<Directory> {
+        self.0.directory.clone().map(|name| Directory::new(name, self.0.id))
+    }
+
+    /// Local passwords are refused, those of operators excepted.
+    async fn directory_only(&self) -> bool {
+        self.0.directory_only
+    }
+
+    /// What its local passwords must be like.
+    async fn password_policy(&self) -> PasswordPolicy {
+        self.0.password_policy.into()
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When it was last changed.
+    async fn updated_at(&self) -> DateTime {
+        DateTime(self.0.updated_at)
+    }
+
+    /// Grows with each change; pass it to updateAccount to refuse a lost update.
+    async fn revision(&self) -> i64 {
+        self.0.revision
+    }
+
+    /// Its users; without users:read only the caller.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)] // the schema's arguments
+    async fn users(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<UserFilter>,
+        order_by: Option<UserOrder>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<User>>> {
+        let page = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        Some(lists::users(ctx, filter, order_by, page, |f| narrow(&mut f.account, self.0.id)).await)
+    }
+
+    /// Its roles.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn roles(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<NamedFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<Role>>> {
+        let page = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        Some(lists::roles(ctx, filter, page, |f| narrow(&mut f.account, self.0.id)).await)
+    }
+
+    /// Its groups.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn groups(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<NamedFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<Group>>> {
+        let page = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        Some(lists::groups(ctx, filter, page, |f| narrow(&mut f.account, self.0.id)).await)
+    }
+
+    /// Its sign-ins, newest first; without history:read only the caller's own.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn login_history(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<LoginEventFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<LoginEvent>>> {
+        let page = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        Some(lists::login_events(ctx, filter, page, |f| narrow(&mut f.account, self.0.id)).await)
+    }
+
+    /// Sign-ins per day or hour, split by outcome, for plots.
+    async fn login_stats(
+        &self,
+        #[graphql(desc = "The first moment.")] from: DateTime,
+        #[graphql(desc = "The moment after the last.")] to: DateTime,
+        #[graphql(desc = "The width of a bar.")] bucket: StatsBucket,
+    ) -> Option<Vec<LoginStatsBucket>> {
+        let _ = (from, to, bucket);
+        None
+    }
+
+    /// What was changed in it, newest first; takes audit:read.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn audit_log(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<AuditFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<AuditEntry>>> {
+        let page = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        Some(lists::audit(ctx, filter, page, |f| narrow(&mut f.account, self.0.id)).await)
+    }
+
+    /// Its API tokens.
+    async fn api_tokens(&self) -> Option<Vec<ApiToken>> {
+        None
+    }
+}
+
+/// Adds "of this account" to a filter that may name one itself; says whether both can hold.
+fn narrow(account: &mut Option<domain::ids::AccountId>, own: domain::ids::AccountId) -> bool {
+    let holds = account.is_none_or(|named| named == own);
+    *account = Some(own);
+    holds
+}
+
+/// A bar of a plot of sign-ins.
+#[derive(Debug, Clone, SimpleObject)]
+pub struct LoginStatsBucket {
+    /// Where the bar begins.
+    start: DateTime,
+    /// Successful sign-ins.
+    succeeded: i64,
+    /// Refused ones.
+    failed: i64,
+    /// How many users signed in.
+    unique_users: i64,
+}
+
+/// What local passwords must be like.
+#[derive(Debug, Clone, SimpleObject)]
+pub struct PasswordPolicy {
+    /// Fewest characters.
+    min_length: u32,
+    /// Least zxcvbn score, 0 to 4.
+    min_strength: u8,
+    /// Days after which a password must be changed; null: never.
+    max_age_days: Option<u32>,
+    /// How many earlier passwords may not come back.
+    history: u32,
+    /// Wrong passwords from one network that lock a login there; 0: never.
+    lockout_threshold: u32,
+    /// How long a lock holds.
+    lockout_minutes: u32,
+}
+
+impl From<domain::password::PasswordPolicy> for PasswordPolicy {
+    fn from(policy: domain::password::PasswordPolicy) -> Self {
+        Self {
+            min_length: policy.min_length,
+            min_strength: policy.min_strength,
+            max_age_days: policy.max_age_days,
+            history: policy.history,
+            lockout_threshold: policy.lockout_threshold,
+            lockout_minutes: policy.lockout_minutes,
+        }
+    }
+}
+
+impl Account {
+    /// The account of that id, which is known to exist for the caller.
+    ///
+    /// # Errors
+    /// Those of the store; INTERNAL when it is gone.
+    pub(crate) async fn load(ctx: &Context<'_>, id: domain::ids::AccountId) -> ApiResult<Self> {
+        let found = RequestState::of(ctx)?.loaders.account(id).await?;
+        found
+            .map(Self)
+            .ok_or_else(|| crate::graphql::error::ApiError::internal(&format!("account {id} is gone")))
+    }
+
+    /// A page of accounts as a page of objects.
+    pub(crate) fn page(page: Page<domain::account::Account>) -> Page<Self> {
+        page.map(|a| Self(Arc::new(a)))
+    }
+}
