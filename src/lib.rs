@@ -19,3 +19,5 @@ pub mod auth;
 pub mod service;
 
 pub mod graphql;
+
+pub mod http;

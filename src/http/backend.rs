@@ -1,0 +1,54 @@
+//! What the HTTP layer needs of everything behind it.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::access::Person;
+use crate::auth::SessionSecret;
+use crate::graphql::{Answer, Api, RequestContext};
+use crate::service;
+use crate::store;
+
+/// What the endpoints ask of the layers behind them. [`Api`] is the real one; the seam lets the rules of HTTP be tested
+/// with a store that is away, an answer that never comes and a resolver that panics.
+#[async_trait]
+pub trait Backend: Debug + Send + Sync {
+    /// Whose session this secret opens; `None`: nobody's.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn identify(&self, secret: &SessionSecret) -> service::Result<Option<Person>>;
+
+    /// Runs one GraphQL request.
+    async fn execute(&self, request: async_graphql::Request, context: RequestContext) -> Answer;
+
+    /// Does the store answer?
+    ///
+    /// # Errors
+    /// Why it does not.
+    async fn ping(&self) -> store::Result<()>;
+
+    /// How long a session lasts at most, and so its cookie.
+    fn session_lifetime(&self) -> Duration;
+}
+
+#[async_trait]
+impl Backend for Api {
+    async fn identify(&self, secret: &SessionSecret) -> service::Result<Option<Person>> {
+        self.services().identify(secret).await
+    }
+
+    async fn execute(&self, request: async_graphql::Request, context: RequestContext) -> Answer {
+        Api::execute(self, request, context).await
+    }
+
+    async fn ping(&self) -> store::Result<()> {
+        self.services().store.ping().await
+    }
+
+    fn session_lifetime(&self) -> Duration {
+        self.services().settings.session_lifetime
+    }
+}

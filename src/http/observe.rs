@@ -1,0 +1,97 @@
+//! One line in the log for each request, an id for it, and where it comes from.
+//!
+//! The line names method and path and never the query string, a header, a body or a variable: those hold tokens, passwords
+//! and links.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument as _;
+
+use super::HttpState;
+use crate::domain::clock::{Entropy, EntropyError};
+use crate::domain::login_event::EventOrigin;
+use crate::origin::Origin;
+
+/// Carries the request's id to the client. One that a client sends is not taken over: it could be anybody's.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Makes ids that do not repeat within a process, and hardly among several.
+#[derive(Debug)]
+pub(super) struct RequestIds(AtomicU64);
+
+impl RequestIds {
+    pub(super) fn new(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let mut seed = [0; 8];
+        entropy.fill(&mut seed)?;
+        Ok(Self(AtomicU64::new(u64::from_le_bytes(seed))))
+    }
+
+    fn next(&self) -> String {
+        format!("{:016x}", self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The outermost layer: finds out where the request comes from, runs it in a span and logs how it ended.
+pub(super) async fn observe(
+    State(state): State<HttpState>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let origin = event_origin(state.origins.of(peer.ip(), request.headers()));
+    let id = state.request_ids.next();
+    let path = request.uri().path();
+    let span = tracing::info_span!("request", id, method = %request.method(), path, client = %origin.ip);
+    let mut line = Line {
+        started: Instant::now(),
+        status: None,
+        // Supervisors ask every few seconds.
+        is_probe: matches!(path, "/healthz" | "/readyz"),
+        span: span.clone(),
+    };
+    request.extensions_mut().insert(origin);
+    let mut response = next.run(request).instrument(span).await;
+    line.status = Some(response.status().as_u16());
+    if let Ok(value) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// Writes the line when it goes out of scope: also when the client went away before the answer.
+struct Line {
+    started: Instant,
+    status: Option<u16>,
+    is_probe: bool,
+    span: tracing::Span,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let _entered = self.span.enter();
+        let milliseconds = self.started.elapsed().as_secs_f64() * 1000.0;
+        match self.status {
+            Some(status) if self.is_probe => tracing::debug!(status, milliseconds, "answered"),
+            Some(status) => tracing::info!(status, milliseconds, "answered"),
+            None => tracing::info!(milliseconds, "the client went away"),
+        }
+    }
+}
+
+fn event_origin(origin: Origin) -> EventOrigin {
+    let Origin { ip, client, location } = origin;
+    EventOrigin {
+        ip,
+        location,
+        browser: client.browser,
+        operating_system: client.operating_system,
+        device: client.device,
+        user_agent: client.user_agent,
+    }
+}
