@@ -21,3 +21,7 @@ pub mod service;
 pub mod graphql;
 
 pub mod http;
+
+pub mod app;
+
+pub mod cli;

@@ -1,0 +1,130 @@
+//! `doorward role …`
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::cli::Format;
+use crate::cli::failure::explain;
+use crate::cli::names;
+use crate::cli::output::{Output, Table, or_dash};
+use crate::cli::session::Session;
+use crate::domain::query::{NamedFilter, role_position};
+use crate::domain::role::{Permission, Role};
+use crate::graphql::node_id::encode;
+use crate::service::RoleInput;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RoleCommand {
+    /// Create a role
+    Create {
+        /// Its name, unique in its account
+        #[arg(value_name = "NAME@ACCOUNT")]
+        name: String,
+        /// What its holders may do: Doorward's own users:read, users:write, roles:write, groups:write, history:read,
+        /// audit:read, tokens:write, directory:sync, alerts:publish, or an application's
+        #[arg(long = "permission", value_name = "RESOURCE:ACTION")]
+        permissions: Vec<String>,
+        /// What it is for
+        #[arg(long, default_value = "", hide_default_value = true)]
+        description: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// List the roles of an account
+    List {
+        account: String,
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+pub(super) async fn run(session: &Session, command: RoleCommand) -> anyhow::Result<()> {
+    match command {
+        RoleCommand::Create {
+            name,
+            permissions,
+            description,
+            format,
+        } => {
+            let (role, account) = names::split(&name, "NAME")?;
+            let account = names::account(&session.caller, account).await?;
+            let input = RoleInput {
+                account: Some(Some(account.id)),
+                name: role.to_owned(),
+                description,
+                permissions,
+            };
+            let writes = session.caller.write_roles(input.account).await?;
+            let created = writes.create(&input).await;
+            let role = created.map_err(|error| explain(error, &[("permissions", &input.permissions)]))?;
+            let mut out = Output::new(format.json);
+            if out.is_json() {
+                out.value(&RoleJson::from(&role))?;
+            } else {
+                out.line(&format!("created {}@{}", role.name, account.name))?;
+            }
+            out.finish()
+        }
+        RoleCommand::List { account, format } => list(session, &account, format).await,
+    }
+}
+
+async fn list(session: &Session, account: &str, format: Format) -> anyhow::Result<()> {
+    let account = names::account(&session.caller, account).await?;
+    let filter = [NamedFilter {
+        account: Some(account.id),
+        search: None,
+    }];
+    let mut out = Output::new(format.json);
+    let mut table = Table::new(["NAME", "PERMISSIONS", "DESCRIPTION"]);
+    names::pages(
+        async |page| names::one(session.caller.roles(&filter, &page).await),
+        role_position,
+        async |roles: Vec<Role>| {
+            if out.is_json() {
+                return roles.iter().try_for_each(|role| out.element(&RoleJson::from(role)));
+            }
+            let rows: Vec<_> = roles.iter().map(row).collect();
+            table.rows(&mut out, &rows)?;
+            out.flush()
+        },
+    )
+    .await?;
+    if out.is_json() {
+        out.end_list()?;
+    }
+    out.finish()
+}
+
+fn row(role: &Role) -> [String; 3] {
+    let permissions: Vec<&str> = role.permissions.iter().map(Permission::as_str).collect();
+    [
+        role.name.clone(),
+        or_dash(&permissions.join(", ")),
+        role.description.clone(),
+    ]
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RoleJson<'a> {
+    id: String,
+    name: &'a str,
+    description: &'a str,
+    permissions: &'a [Permission],
+    created_at: String,
+    revision: i64,
+}
+
+impl<'a> From<&'a Role> for RoleJson<'a> {
+    fn from(role: &'a Role) -> Self {
+        Self {
+            id: encode(role.id).0,
+            name: &role.name,
+            description: &role.description,
+            permissions: &role.permissions,
+            created_at: role.created_at.to_string(),
+            revision: role.revision,
+        }
+    }
+}
