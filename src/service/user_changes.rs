@@ -11,7 +11,7 @@ use crate::domain::user::{Email, Notifications, User, phone};
 use crate::service::audit::{diff, secret_changed, user_fields};
 use crate::service::error::index;
 use crate::service::users::{action_on, login_taken};
-use crate::service::{Caller, ErrorCode, Problem, Problems, Result, ServiceError, UserWrites};
+use crate::service::{ErrorCode, Problem, Problems, Result, ServiceError, UserWrites};
 use crate::store::StoreError;
 
 /// Changes to notification settings; `None` keeps what is.
@@ -391,16 +391,6 @@ impl UserWrites<'_> {
             granted_by: self.caller.principal().user(),
             granted_at: self.caller.now(),
         }
-    }
-}
-
-impl Caller {
-    /// Whether a user's new password could be taken, before there is a user: for the command line's own questions.
-    ///
-    /// # Errors
-    /// Problems with `password`; those of the store.
-    pub async fn check_password(&self, account: &Account, user: &User, password: &SecretString) -> Result<()> {
-        self.services.check_policy(account, user, password, "password").await
     }
 }
 
