@@ -4,4 +4,4 @@ mod policy;
 mod principal;
 
 pub use policy::{Denied, Reach};
-pub use principal::{Person, Principal};
+pub use principal::{Person, Principal, TokenHolder};

@@ -1,8 +1,9 @@
 //! What a principal may see and do. Every rule stands here once; services ask before they hand out a capability.
 
-use crate::access::Principal;
+use crate::access::{Person, Principal};
 use crate::domain::ids::{AccountId, UserId};
 use crate::domain::role::{Permission, Role};
+use crate::domain::session::Impersonation;
 use crate::domain::user::User;
 
 /// How much of a kind of object somebody sees. What lies outside does not exist for them.
@@ -40,6 +41,15 @@ pub enum Denied {
     /// The password must be changed before anything else.
     #[error("the password must be changed first")]
     MustChangePassword,
+    /// It takes a person, and this is an application's token (or nobody at all, on the command line).
+    #[error("this takes a person who has signed in")]
+    NotAPerson,
+    /// Whoever acts for somebody else with leave to look may not change anything.
+    #[error("this impersonation is read-only")]
+    ReadOnly,
+    /// Some things nobody does in somebody else's name.
+    #[error("passwords, mail addresses, tokens and impersonations are not for somebody who acts for another")]
+    Impersonating,
     /// A permission is missing.
     #[error("this takes {0}")]
     Missing(&'static str),
@@ -57,6 +67,7 @@ impl Principal {
             Self::CommandLine => true,
             Self::Person(p) if p.must_change_password => false,
             Self::Person(p) => p.is_master() || p.permissions.iter().any(|held| held.as_str() == permission),
+            Self::Token(t) => t.permissions.iter().any(|held| held.as_str() == permission),
         }
     }
 
@@ -74,8 +85,47 @@ impl Principal {
         match self {
             Self::Nobody => Err(Denied::Unauthenticated),
             Self::Person(p) if p.must_change_password => Err(Denied::MustChangePassword),
-            Self::Person(_) | Self::CommandLine => Ok(()),
+            Self::Person(_) | Self::Token(_) | Self::CommandLine => Ok(()),
         }
+    }
+
+    /// Somebody who may change things at all: asked at every door to changing anything, before any permission.
+    ///
+    /// # Errors
+    /// Those of [`Self::signed_in`], and [`Denied::ReadOnly`].
+    pub fn may_change(&self) -> Result<(), Denied> {
+        self.signed_in()?;
+        match self.impersonation() {
+            Some(impersonation) if impersonation.read_only => Err(Denied::ReadOnly),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nobody who acts in somebody else's name.
+    ///
+    /// # Errors
+    /// [`Denied::Impersonating`].
+    pub fn not_impersonating(&self) -> Result<(), Denied> {
+        match self.impersonation() {
+            Some(_) => Err(Denied::Impersonating),
+            None => Ok(()),
+        }
+    }
+
+    /// The person, where it takes one; whether the password must be changed first is not asked.
+    ///
+    /// # Errors
+    /// [`Denied::Unauthenticated`], [`Denied::NotAPerson`].
+    pub fn as_person(&self) -> Result<&Person, Denied> {
+        match self {
+            Self::Nobody => Err(Denied::Unauthenticated),
+            Self::Person(person) => Ok(person),
+            Self::Token(_) | Self::CommandLine => Err(Denied::NotAPerson),
+        }
+    }
+
+    fn impersonation(&self) -> Option<&Impersonation> {
+        self.person()?.session.impersonation.as_ref()
     }
 
     /// An operator.
@@ -112,6 +162,7 @@ impl Principal {
             Self::Person(p) if p.must_change_password => Reach::Nothing,
             Self::Person(p) if p.is_operator() => Reach::Everything,
             Self::Person(p) => Reach::Account(p.account.id),
+            Self::Token(t) => Reach::Account(t.account.id),
         }
     }
 
@@ -154,6 +205,8 @@ impl Principal {
             Self::Person(p) if p.is_operator() => Reach::Everything,
             Self::Person(p) if self.holds(permission) => Reach::Account(p.account.id),
             Self::Person(p) => Reach::Own(p.account.id, p.user.id),
+            Self::Token(t) if self.holds(permission) => Reach::Account(t.account.id),
+            Self::Token(_) => Reach::Nothing,
         }
     }
 
@@ -161,7 +214,7 @@ impl Principal {
     #[must_use]
     pub fn may_touch_masters(&self, account: AccountId) -> bool {
         match self {
-            Self::Nobody => false,
+            Self::Nobody | Self::Token(_) => false,
             Self::CommandLine => true,
             Self::Person(p) => p.is_operator() || (p.is_master() && p.account.id == account),
         }
@@ -201,7 +254,6 @@ impl Principal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::Person;
     use crate::domain::testing;
 
     fn person(master: bool, account: &str, permissions: &[&str], must_change: bool) -> Principal {
@@ -246,6 +298,42 @@ mod tests {
         assert!(matches!(operator.reach_of_users(), Reach::Own(..)));
         assert_eq!(operator.signed_in(), Err(Denied::MustChangePassword));
         assert_eq!(operator.operator(), Err(Denied::MustChangePassword));
+    }
+
+    #[test]
+    fn a_token_does_what_its_roles_say_and_owns_nothing() {
+        let token = |permissions: &[&str]| {
+            let account = testing::account("system");
+            Principal::Token(Box::new(crate::access::TokenHolder {
+                token: testing::api_token(&account, "reports"),
+                permissions: permissions.iter().map(|p| Permission::parse(p).unwrap()).collect(),
+                account,
+            }))
+        };
+        let reader = token(&["users:read"]);
+        assert_eq!(reader.reach_of_users(), Reach::Account(reader.account().unwrap()));
+        assert_eq!(reader.reach_of_history(), Reach::Nothing);
+        assert_eq!(token(&[]).reach_of_users(), Reach::Nothing);
+        assert!(reader.operator().is_err(), "not even a token of the operators' account");
+        assert!(!reader.may_touch_masters(reader.account().unwrap()));
+        assert!(reader.may_change().is_ok());
+        assert_eq!(reader.as_person().err(), Some(Denied::NotAPerson));
+    }
+
+    #[test]
+    fn whoever_acts_for_another_with_leave_to_look_changes_nothing() {
+        let acting = |read_only| {
+            let mut principal = person(true, "acme", &[], false);
+            if let Principal::Person(p) = &mut principal {
+                p.session.impersonation = Some(testing::impersonation(read_only));
+            }
+            principal
+        };
+        assert_eq!(acting(true).may_change(), Err(Denied::ReadOnly));
+        assert!(acting(false).may_change().is_ok());
+        assert_eq!(acting(false).not_impersonating(), Err(Denied::Impersonating));
+        assert!(acting(true).holds("users:read"), "looking is what it is for");
+        assert!(person(true, "acme", &[], false).not_impersonating().is_ok());
     }
 
     #[test]

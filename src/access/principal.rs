@@ -6,6 +6,7 @@ use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, UserId};
 use crate::domain::role::Permission;
 use crate::domain::session::Session;
+use crate::domain::token::ApiToken;
 use crate::domain::user::User;
 
 /// Whoever a request comes from.
@@ -15,6 +16,8 @@ pub enum Principal {
     Nobody,
     /// A user, through a session.
     Person(Box<Person>),
+    /// An application, through an API token.
+    Token(Box<TokenHolder>),
     /// Whoever can start Doorward's binary with the store's address: nothing is kept from them.
     CommandLine,
 }
@@ -32,6 +35,25 @@ pub struct Person {
     pub permissions: BTreeSet<Permission>,
     /// The session may do nothing but change the password.
     pub must_change_password: bool,
+}
+
+/// An API token with what it lets an application do: never more than its roles, and never as a master.
+#[derive(Debug, Clone)]
+pub struct TokenHolder {
+    /// The token.
+    pub token: ApiToken,
+    /// The token's account.
+    pub account: Account,
+    /// The union of the permissions of the token's roles.
+    pub permissions: BTreeSet<Permission>,
+}
+
+impl TokenHolder {
+    /// `NAME@account`.
+    #[must_use]
+    pub fn qualified_name(&self) -> String {
+        format!("{}@{}", self.token.name, self.account.name)
+    }
 }
 
 impl Person {
@@ -60,14 +82,18 @@ impl Principal {
     pub fn person(&self) -> Option<&Person> {
         match self {
             Self::Person(person) => Some(person),
-            Self::Nobody | Self::CommandLine => None,
+            Self::Nobody | Self::Token(_) | Self::CommandLine => None,
         }
     }
 
-    /// The person's account, when it is one.
+    /// The account of the person or the token.
     #[must_use]
     pub fn account(&self) -> Option<AccountId> {
-        self.person().map(|p| p.account.id)
+        match self {
+            Self::Person(p) => Some(p.account.id),
+            Self::Token(t) => Some(t.account.id),
+            Self::Nobody | Self::CommandLine => None,
+        }
     }
 
     /// The person's user, when it is one.

@@ -20,6 +20,8 @@ pub enum TargetType {
     Role,
     /// A group.
     Group,
+    /// An API token.
+    ApiToken,
 }
 
 /// One field, before and after; a secret reads "changed".
@@ -42,7 +44,7 @@ pub struct AuditEntry {
     pub account: AccountId,
     /// When.
     pub at: Timestamp,
-    /// Who, in words: `login@account`, or "command line".
+    /// Who, in words: `login@account`, "token NAME@account" or "command line".
     pub actor: String,
     /// Who, when it was a user.
     pub actor_user: Option<UserId>,

@@ -67,6 +67,8 @@ ids! {
     SessionId,
     /// Names an entry of the audit log.
     AuditEntryId,
+    /// Names an API token; not the secret that it is.
+    ApiTokenId,
 }
 
 /// A UUID of version 7 for the moment `at`.

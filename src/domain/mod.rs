@@ -16,6 +16,7 @@ pub mod query;
 pub mod role;
 pub mod session;
 pub mod text;
+pub mod token;
 pub mod user;
 
 #[cfg(test)]

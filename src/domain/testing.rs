@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use crate::domain::account::{Account, AccountName, AccountStatus, Language};
 use crate::domain::clock::{Clock, SystemClock, SystemEntropy};
 use crate::domain::grant::{Grant, GrantSource, GrantTarget};
-use crate::domain::ids::{AccountId, SessionId, UserId};
+use crate::domain::ids::{AccountId, ApiTokenId, SessionId, UserId};
 use crate::domain::login::Login;
-use crate::domain::login_event::EventOrigin;
+use crate::domain::login_event::{EventOrigin, Impersonator};
 use crate::domain::password::PasswordPolicy;
-use crate::domain::session::Session;
+use crate::domain::session::{Impersonation, Session};
+use crate::domain::token::ApiToken;
 use crate::domain::user::User;
 
 fn now() -> Timestamp {
@@ -75,6 +76,37 @@ pub fn session(user: &User) -> Session {
         last_seen_at: now(),
         expires_at: now() + jiff::SignedDuration::from_hours(1),
         origin: origin(),
-        impersonator: None,
+        impersonation: None,
+    }
+}
+
+/// An active token with nothing else.
+pub fn api_token(account: &Account, name: &str) -> ApiToken {
+    ApiToken {
+        id: ApiTokenId::generate(&SystemClock, &SystemEntropy).unwrap(),
+        account: account.id,
+        name: name.to_owned(),
+        roles: Vec::new(),
+        groups: Vec::new(),
+        created_by: None,
+        created_at: now(),
+        last_used_at: None,
+        expires_at: None,
+        revoked_at: None,
+    }
+}
+
+/// Somebody who acts for somebody else.
+pub fn impersonation(read_only: bool) -> Impersonation {
+    let operators = account("system");
+    Impersonation {
+        by: Impersonator {
+            user: user(&operators, "root", true).id,
+            name: "root@system".to_owned(),
+        },
+        reason: "A complaint about missing reports".to_owned(),
+        read_only,
+        own_session: SessionId::generate(&SystemClock, &SystemEntropy).unwrap(),
+        sealed_secret: [7; 32],
     }
 }

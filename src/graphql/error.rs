@@ -95,7 +95,9 @@ impl From<Denied> for ApiError {
         let (code, reason) = match denied {
             Denied::Unauthenticated => (Code::Unauthenticated, None),
             Denied::MustChangePassword => (Code::Forbidden, Some("MUST_CHANGE_PASSWORD")),
-            Denied::Missing(_) => (Code::Forbidden, None),
+            Denied::ReadOnly => (Code::Forbidden, Some("READ_ONLY")),
+            Denied::Impersonating => (Code::Forbidden, Some("IMPERSONATING")),
+            Denied::NotAPerson | Denied::Missing(_) => (Code::Forbidden, None),
         };
         Self {
             code,

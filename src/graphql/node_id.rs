@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use crate::domain::audit::TargetType;
-use crate::domain::ids::{AccountId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
 
 /// An identifier that has a place in the API.
 pub trait NodeId: Copy {
@@ -41,6 +41,7 @@ node_ids! {
     LoginEventId = b'E',
     SessionId = b'S',
     AuditEntryId = b'L',
+    ApiTokenId = b'T',
 }
 
 /// The identifier as clients see it.
@@ -57,6 +58,7 @@ pub fn encode_target(target: TargetType, uuid: Uuid) -> ID {
         TargetType::User => UserId::KIND,
         TargetType::Role => RoleId::KIND,
         TargetType::Group => GroupId::KIND,
+        TargetType::ApiToken => ApiTokenId::KIND,
     };
     encode_raw(kind, uuid)
 }

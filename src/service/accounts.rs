@@ -93,6 +93,7 @@ impl Caller {
     /// # Errors
     /// [`Denied`](crate::access::Denied).
     pub fn write_accounts(&self) -> Result<AccountWrites<'_>> {
+        self.principal().may_change()?;
         self.principal().operator()?;
         Ok(AccountWrites { caller: self })
     }

@@ -41,7 +41,8 @@ impl Caller {
     pub(super) fn audit(&self, action: Action<'_>) -> Result<AuditEntry> {
         let services = &self.services;
         let (actor, actor_user, impersonator) = match self.principal() {
-            Principal::Person(p) => (p.qualified_login(), Some(p.user.id), p.session.impersonator.clone()),
+            Principal::Person(p) => (p.qualified_login(), Some(p.user.id), p.session.impersonator().cloned()),
+            Principal::Token(t) => (format!("token {}", t.qualified_name()), None, None),
             Principal::CommandLine => ("command line".to_owned(), None, None),
             Principal::Nobody => ("nobody".to_owned(), None, None),
         };

@@ -69,7 +69,7 @@ impl Caller {
     /// # Errors
     /// [`Denied`] without `groups:write`; a problem with `account`.
     pub async fn write_groups(&self, account: Option<Option<AccountId>>) -> Result<GroupWrites<'_>> {
-        self.principal().signed_in()?;
+        self.principal().may_change()?;
         if !self.principal().holds(Permission::GROUPS_WRITE) {
             return Err(Denied::Missing(Permission::GROUPS_WRITE).into());
         }

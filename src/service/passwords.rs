@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::access::{Denied, Person, Principal};
+use crate::access::Person;
 use crate::auth::limit_key;
 use crate::domain::account::Account;
 use crate::domain::audit::TargetType;
@@ -25,11 +25,10 @@ impl Caller {
     /// Changes the caller's own password and ends their other sessions.
     ///
     /// # Errors
-    /// Problems with `currentPassword` or `newPassword`; [`Denied::Unauthenticated`]; those of the store.
+    /// Problems with `currentPassword` or `newPassword`; [`Denied`](crate::access::Denied); those of the store.
     pub async fn change_password(&self, current: &SecretString, new: &SecretString) -> Result<User> {
-        let Principal::Person(person) = self.principal() else {
-            return Err(Denied::Unauthenticated.into());
-        };
+        let person = self.principal().as_person()?;
+        self.principal().not_impersonating()?;
         self.limit_guesses(person).await?;
         for _ in 0..TRIES {
             let (user, credentials) = self.user_with_credentials(person.user.id).await?;

@@ -71,7 +71,7 @@ impl Caller {
     /// # Errors
     /// [`Denied`](crate::access::Denied) without `roles:write`; a problem with `account`.
     pub async fn write_roles(&self, account: Option<Option<AccountId>>) -> Result<RoleWrites<'_>> {
-        self.principal().signed_in()?;
+        self.principal().may_change()?;
         if !self.principal().holds(Permission::ROLES_WRITE) {
             return Err(crate::access::Denied::Missing(Permission::ROLES_WRITE).into());
         }

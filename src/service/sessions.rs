@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::access::{Person, Principal};
+use crate::access::Person;
 use crate::auth::SessionSecret;
 use crate::domain::account::AccountStatus;
 use crate::domain::ids::{AccountId, SessionId, UserId};
@@ -77,12 +77,10 @@ impl Caller {
     /// Ends the caller's own session; says whether there was one.
     ///
     /// # Errors
-    /// [`Denied::Unauthenticated`](crate::access::Denied::Unauthenticated); those of the store.
+    /// [`Denied`](crate::access::Denied); those of the store.
     pub async fn sign_out(&self) -> Result<bool> {
-        match self.principal() {
-            Principal::Person(person) => Ok(self.store().end_session(person.session.id).await?),
-            Principal::Nobody | Principal::CommandLine => Err(crate::access::Denied::Unauthenticated.into()),
-        }
+        let person = self.principal().as_person()?;
+        Ok(self.store().end_session(person.session.id).await?)
     }
 
     /// The live sessions of those of these users whose sessions the caller sees.

@@ -300,7 +300,7 @@ impl<'a> Trial<'a> {
             last_seen_at: self.now,
             expires_at: after(self.now, limit.map_or(lifetime, |limit| limit.min(lifetime))),
             origin: self.origin.clone(),
-            impersonator: None,
+            impersonation: None,
         };
         let record = LoginRecord {
             event: self.event(account.id, Some(user.id), method, LoginOutcome::Success, None)?,

@@ -1,6 +1,6 @@
 //! Users: reading them, and the door to changing them.
 
-use crate::access::{Denied, Principal, Reach};
+use crate::access::{Denied, Reach};
 use crate::auth::failure_key;
 use crate::domain::account::{Account, AccountName};
 use crate::domain::audit::TargetType;
@@ -75,7 +75,7 @@ impl Caller {
     /// # Errors
     /// [`Denied`] without `users:write` there.
     pub fn write_users(&self) -> Result<UserWrites<'_>> {
-        self.principal().signed_in()?;
+        self.principal().may_change()?;
         let somewhere = self.principal().holds(Permission::USERS_WRITE);
         if somewhere {
             Ok(UserWrites { caller: self })
@@ -90,10 +90,10 @@ impl Caller {
     /// A problem `NotFound` or `Required` with `account`; those of the store.
     pub(super) async fn target_account(&self, account: Option<Option<AccountId>>) -> Result<Account> {
         let reach = self.principal().reach_of_account();
-        let id = match (account, self.principal()) {
+        let id = match (account, self.principal().account()) {
             (Some(named), _) => named.filter(|id| reach.covers(*id, None)),
-            (None, Principal::Person(p)) => Some(p.account.id),
-            (None, Principal::Nobody | Principal::CommandLine) => {
+            (None, Some(own)) => Some(own),
+            (None, None) => {
                 return Err(Problem::at(&["account"], ErrorCode::Required, "Name the account.").into());
             }
         };

@@ -76,6 +76,7 @@ impl AuditEntry {
             TargetType::User => "User",
             TargetType::Role => "Role",
             TargetType::Group => "Group",
+            TargetType::ApiToken => "ApiToken",
         }
     }
 

@@ -236,6 +236,7 @@ impl AuditFilter {
             Some("User") => Some(TargetType::User),
             Some("Role") => Some(TargetType::Role),
             Some("Group") => Some(TargetType::Group),
+            Some("ApiToken") => Some(TargetType::ApiToken),
             Some(_) => return Ok(None),
         };
         Ok(Some(query::AuditFilter {

@@ -62,12 +62,12 @@ impl Session {
 
     /// Who really acts.
     async fn impersonator(&self, ctx: &Context<'_>) -> Option<ApiResult<User>> {
-        load_user(ctx, self.0.impersonator.as_ref()?.user).await
+        load_user(ctx, self.0.impersonator()?.user).await
     }
 
     /// Who really acts, also when that is an operator, whom an account cannot see.
     async fn impersonator_name(&self) -> Option<&str> {
-        self.0.impersonator.as_ref().map(|i| i.name.as_str())
+        self.0.impersonator().map(|i| i.name.as_str())
     }
 
     /// Is it the one that asks?

@@ -45,6 +45,7 @@ impl Query {
     async fn who(&self, ctx: &Context<'_>) -> String {
         match &*ctx.data_unchecked::<RequestContext>().principal {
             Principal::Person(person) => person.qualified_login(),
+            Principal::Token(token) => token.qualified_name(),
             Principal::Nobody | Principal::CommandLine => "nobody".to_owned(),
         }
     }

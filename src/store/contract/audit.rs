@@ -82,6 +82,7 @@ async fn population(store: &Arc<dyn Store>, make: &mut Maker) -> Vec<AuditEntry>
                 TargetType::User,
                 TargetType::Role,
                 TargetType::Group,
+                TargetType::ApiToken,
             ]),
             target_id: make.pick(&targets),
             ..make.entry_at(account, n / 5)

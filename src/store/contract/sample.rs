@@ -258,7 +258,7 @@ impl Maker {
             last_seen_at: at(seconds),
             expires_at: at(seconds + 86_400),
             origin: full_origin(),
-            impersonator: None,
+            impersonation: None,
         }
     }
 

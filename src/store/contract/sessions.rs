@@ -7,7 +7,7 @@ use crate::domain::credentials::TokenHash;
 use crate::domain::grant::GrantTarget;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::login_event::Impersonator;
-use crate::domain::session::Session;
+use crate::domain::session::{Impersonation, Session};
 use crate::domain::user::User;
 use crate::store::Store;
 
@@ -32,9 +32,15 @@ pub(crate) async fn are_read_with_user_account_and_roles(store: Arc<dyn Store>) 
     make.store_user(&store, &ann).await;
     let mut record = make.sign_in(&ann, 10, token(1));
     let session = &mut record.opened.as_mut().unwrap().session;
-    session.impersonator = Some(Impersonator {
-        user: UserId::from_uuid(make.uuid()),
-        name: "root@system".to_owned(),
+    session.impersonation = Some(Impersonation {
+        by: Impersonator {
+            user: UserId::from_uuid(make.uuid()),
+            name: "root@system".to_owned(),
+        },
+        reason: "A complaint about missing reports".to_owned(),
+        read_only: true,
+        own_session: SessionId::from_uuid(make.uuid()),
+        sealed_secret: token(9).0,
     });
     let session = session.clone();
     store.record_login(&record).await.unwrap();

@@ -77,5 +77,5 @@ names! {
         DirectoryUnavailable = "DIRECTORY_UNAVAILABLE",
         RateLimited = "RATE_LIMITED",
     }
-    TargetType { Account = "Account", User = "User", Role = "Role", Group = "Group" }
+    TargetType { Account = "Account", User = "User", Role = "Role", Group = "Group", ApiToken = "ApiToken" }
 }

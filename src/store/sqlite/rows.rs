@@ -296,7 +296,7 @@ pub(super) fn session(row: &mut Columns<'_>) -> Result<Session> {
         last_seen_at: row.time()?,
         expires_at: row.time()?,
         origin: row.json()?,
-        impersonator: row.opt_json()?,
+        impersonation: row.opt_json()?,
     })
 }
 

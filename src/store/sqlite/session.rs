@@ -30,7 +30,7 @@ pub(super) fn insert(connection: &Connection, opened: &OpenedSession) -> Result<
             millis(session.last_seen_at),
             millis(session.expires_at),
             json(&session.origin)?,
-            opt_json(session.impersonator.as_ref())?,
+            opt_json(session.impersonation.as_ref())?,
         ])?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{At, Digest, Id, ImpersonatorDocument, OriginDocument};
 use crate::domain::credentials::TokenHash;
-use crate::domain::session::Session;
+use crate::domain::session::{Impersonation, Session};
 
 /// [`Session`], with the hash of its secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,7 +19,41 @@ pub(in super::super) struct SessionDocument {
     expires_at: At,
     origin: OriginDocument,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    impersonator: Option<ImpersonatorDocument>,
+    impersonation: Option<ImpersonationDocument>,
+}
+
+/// [`Impersonation`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ImpersonationDocument {
+    by: ImpersonatorDocument,
+    reason: String,
+    read_only: bool,
+    own_session: Id,
+    sealed_secret: Digest,
+}
+
+impl From<&Impersonation> for ImpersonationDocument {
+    fn from(impersonation: &Impersonation) -> Self {
+        Self {
+            by: (&impersonation.by).into(),
+            reason: impersonation.reason.clone(),
+            read_only: impersonation.read_only,
+            own_session: impersonation.own_session.into(),
+            sealed_secret: Digest(impersonation.sealed_secret),
+        }
+    }
+}
+
+impl From<ImpersonationDocument> for Impersonation {
+    fn from(impersonation: ImpersonationDocument) -> Self {
+        Self {
+            by: impersonation.by.into(),
+            reason: impersonation.reason,
+            read_only: impersonation.read_only,
+            own_session: impersonation.own_session.into(),
+            sealed_secret: impersonation.sealed_secret.0,
+        }
+    }
 }
 
 impl SessionDocument {
@@ -33,7 +67,7 @@ impl SessionDocument {
             last_seen_at: session.last_seen_at.into(),
             expires_at: session.expires_at.into(),
             origin: (&session.origin).into(),
-            impersonator: session.impersonator.as_ref().map(Into::into),
+            impersonation: session.impersonation.as_ref().map(Into::into),
         }
     }
 }
@@ -48,7 +82,7 @@ impl From<SessionDocument> for Session {
             last_seen_at: session.last_seen_at.into(),
             expires_at: session.expires_at.into(),
             origin: session.origin.into(),
-            impersonator: session.impersonator.map(Into::into),
+            impersonation: session.impersonation.map(Into::into),
         }
     }
 }
