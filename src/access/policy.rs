@@ -337,6 +337,35 @@ mod tests {
     }
 
     #[test]
+    fn nobody_acts_for_somebody_above() {
+        let boss = person(true, "acme", &[], false);
+        let boss = boss.person().unwrap();
+        let clerk = testing::user(&boss.account, "clerk", false);
+        let other_boss = testing::user(&boss.account, "other", true);
+        let stranger = testing::user(&testing::account("blue"), "eve", false);
+        assert!(boss.may_act_for(&clerk));
+        for above in [&other_boss, &stranger, &boss.user] {
+            assert!(!boss.may_act_for(above), "{}", above.login);
+        }
+        let root = person(true, "system", &[], false);
+        let root = root.person().unwrap();
+        let other_root = testing::user(&root.account, "other", true);
+        let helper = testing::user(&root.account, "helper", false);
+        for below in [&clerk, &other_boss, &stranger, &helper] {
+            assert!(root.may_act_for(below), "{}", below.login);
+        }
+        assert!(!root.may_act_for(&other_root));
+        let must_change = person(true, "system", &[], true);
+        assert!(!must_change.person().unwrap().may_act_for(&clerk));
+        let plain = person(false, "acme", &["users:write"], false);
+        let plain = plain.person().unwrap();
+        assert!(!plain.may_act_for(&testing::user(&plain.account, "clerk", false)));
+        let mut acting = boss.clone();
+        acting.session.impersonation = Some(testing::impersonation(false));
+        assert!(!acting.may_act_for(&clerk));
+    }
+
+    #[test]
     fn only_masters_touch_masters() {
         let writer = person(false, "acme", &["users:write"], false);
         let account = &writer.person().unwrap().account;

@@ -69,6 +69,18 @@ impl Person {
         self.is_master() && self.account.name.is_system()
     }
 
+    /// May they act for that user? Masters for those of their account who are no masters, operators for everybody but
+    /// operators; nobody for themselves, and nobody while acting for somebody else.
+    #[must_use]
+    pub fn may_act_for(&self, user: &User) -> bool {
+        let below = if self.is_operator() {
+            !(user.is_master() && user.account == self.account.id)
+        } else {
+            !user.is_master() && user.account == self.account.id
+        };
+        self.is_master() && below && self.session.impersonation.is_none() && user.id != self.user.id
+    }
+
     /// `login@account`.
     #[must_use]
     pub fn qualified_login(&self) -> String {

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -24,9 +25,7 @@ impl SessionSecret {
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
         let mut bytes = [0_u8; 32];
         entropy.fill(&mut bytes)?;
-        Ok(Self(
-            format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes)).into(),
-        ))
+        Ok(Self::from_bytes(&bytes))
     }
 
     /// Reads one as a client sent it; `None` when it cannot be one.
@@ -43,6 +42,46 @@ impl SessionSecret {
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// Another secret, readable only with this one. A secret seals no more than one other: its keystream, HMAC-SHA-256 of a
+    /// fixed text under 256 random bits, is as long as what it hides and never used again.
+    #[must_use]
+    pub fn seal(&self, inner: &Self) -> [u8; 32] {
+        let mut sealed = self.keystream();
+        for (byte, secret) in sealed.iter_mut().zip(inner.bytes()) {
+            *byte ^= secret;
+        }
+        sealed
+    }
+
+    /// What was sealed with this secret; with any other, a secret that opens nothing.
+    #[must_use]
+    pub fn unseal(&self, sealed: &[u8; 32]) -> Self {
+        let mut bytes = self.keystream();
+        for (byte, hidden) in bytes.iter_mut().zip(sealed) {
+            *byte ^= hidden;
+        }
+        Self::from_bytes(&bytes)
+    }
+
+    fn keystream(&self) -> [u8; 32] {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.bytes()).expect("a key of 32 bytes");
+        mac.update(b"doorward impersonation");
+        mac.finalize().into_bytes().into()
+    }
+
+    fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes)).into())
+    }
+
+    /// The random bits.
+    fn bytes(&self) -> [u8; 32] {
+        let mut bytes = [0_u8; 32];
+        // What was generated or parsed decodes to 32 bytes.
+        let _ = URL_SAFE_NO_PAD.decode_slice(&self.expose()[Self::PREFIX.len()..], &mut bytes);
+        bytes
     }
 
     /// What the store keeps.
@@ -73,6 +112,16 @@ pub fn one_time_password(entropy: &dyn Entropy) -> Result<SecretString, EntropyE
 mod tests {
     use super::*;
     use crate::domain::clock::SystemEntropy;
+
+    #[test]
+    fn a_sealed_secret_is_read_with_the_same_secret_only() {
+        let [outer, inner, other] = [(); 3].map(|()| SessionSecret::generate(&SystemEntropy).unwrap());
+        let sealed = outer.seal(&inner);
+        assert_eq!(outer.unseal(&sealed).expose(), inner.expose());
+        assert_ne!(other.unseal(&sealed).expose(), inner.expose());
+        assert_ne!(other.seal(&inner), sealed);
+        assert!(!inner.expose().contains(&URL_SAFE_NO_PAD.encode(sealed)));
+    }
 
     #[test]
     fn a_secret_survives_the_way_to_the_client_and_back() {

@@ -1,6 +1,6 @@
 //! What belongs to one request: who asks, the loaders, and what the answer carries besides GraphQL.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::auth::SessionSecret;
 use crate::domain::login_event::EventOrigin;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::loaders::Loaders;
-use crate::graphql::{CookieChange, RequestContext};
+use crate::graphql::{CookieChange, RequestContext, ShownSession};
 use crate::service::{Caller, Services};
 
 /// One request's state, in async-graphql's context.
@@ -23,8 +23,11 @@ pub struct RequestState {
     pub origin: EventOrigin,
     /// See [`RequestContext::may_set_cookie`].
     pub may_set_cookie: bool,
+    shown_session: Option<ShownSession>,
     /// The batches.
     pub loaders: Loaders,
+    /// A mutation made somebody else the caller.
+    changed: AtomicBool,
     outcome: Mutex<Outcome>,
     budget: AtomicUsize,
 }
@@ -62,6 +65,8 @@ impl RequestState {
             caller,
             origin: context.origin,
             may_set_cookie: context.may_set_cookie,
+            shown_session: context.shown_session,
+            changed: AtomicBool::new(false),
             outcome: Mutex::default(),
             budget: AtomicUsize::new(MAX_ENTRIES),
         }
@@ -87,6 +92,14 @@ impl RequestState {
         &self.services
     }
 
+    /// The session that the request showed, as long as it is the one that asks.
+    #[must_use]
+    pub fn shown_session(&self) -> Option<&ShownSession> {
+        self.shown_session
+            .as_ref()
+            .filter(|_| !self.changed.load(Ordering::Relaxed))
+    }
+
     /// From here on that person asks.
     pub fn become_person(&self, person: Person) {
         self.become_principal(Principal::Person(Box::new(person)));
@@ -98,6 +111,7 @@ impl RequestState {
     }
 
     fn become_principal(&self, principal: Principal) {
+        self.changed.store(true, Ordering::Relaxed);
         *lock(&self.caller.0) = self.services.caller(Arc::new(principal), Some(self.origin.ip));
     }
 

@@ -48,6 +48,17 @@ pub struct RequestContext {
     pub origin: EventOrigin,
     /// It came from our own pages, or from no browser at all: it may set a cookie.
     pub may_set_cookie: bool,
+    /// The session that the request showed, when it is a live one.
+    pub shown_session: Option<ShownSession>,
+}
+
+/// The secret of the session that a request showed, and how.
+#[derive(Debug, Clone)]
+pub struct ShownSession {
+    /// The secret.
+    pub secret: Arc<SessionSecret>,
+    /// By cookie, and so out of scripts' reach; otherwise as a bearer token.
+    pub by_cookie: bool,
 }
 
 /// What happens to the caller's session cookie.

@@ -21,7 +21,7 @@ use super::params;
 use super::refusal::Refusal;
 use crate::access::Principal;
 use crate::domain::login_event::EventOrigin;
-use crate::graphql::{Answer, CookieChange, RequestContext};
+use crate::graphql::{Answer, CookieChange, RequestContext, ShownSession};
 use crate::service::ServiceError;
 use crate::store::StoreError;
 
@@ -74,7 +74,7 @@ async fn answer(
     if ![Method::GET, Method::POST].contains(&parts.method) {
         return Err(Refusal::method("GET, POST, OPTIONS", "/graphql takes GET and POST"));
     }
-    let (principal, may_set_cookie) = identify(state, &parts.headers, &parts.uri, cookie).await?;
+    let asking = identify(state, &parts.headers, &parts.uri, cookie).await?;
     let mut query = if parts.method == Method::GET {
         params::from_query_string(parts.uri.query().unwrap_or_default())?
     } else {
@@ -86,9 +86,10 @@ async fn answer(
     }
 
     let context = RequestContext {
-        principal: Arc::new(principal),
+        principal: Arc::new(asking.principal),
         origin,
-        may_set_cookie,
+        may_set_cookie: asking.may_set_cookie,
+        shown_session: asking.shown_session,
     };
     let backend = Arc::clone(&state.backend);
     let execution = async move { backend.execute(query, context).await };
@@ -115,13 +116,20 @@ async fn in_time<T>(state: &HttpState, future: impl Future<Output = T>) -> Resul
         })
 }
 
-/// Who asks, and whether the request may ask for a cookie.
+/// Who asks.
+struct Asking {
+    principal: Principal,
+    shown_session: Option<ShownSession>,
+    /// The request may ask for a cookie.
+    may_set_cookie: bool,
+}
+
 async fn identify(
     state: &HttpState,
     headers: &HeaderMap,
     uri: &Uri,
     cookie: &mut Option<CookieChange>,
-) -> Result<(Principal, bool), Refusal> {
+) -> Result<Asking, Refusal> {
     let credentials = Credentials::of(headers);
     let from_ours = state.own_origins.check(headers, uri);
     let is_multipart = matches!(Content::of(headers), Some(Content::Multipart(_)));
@@ -137,25 +145,37 @@ async fn identify(
             "{what} must come from the same origin: {why}"
         )));
     }
-    let (secret, is_cookie) = match credentials {
-        Credentials::None => return Ok((Principal::Nobody, from_ours.is_ok())),
+    let nobody = Asking {
+        principal: Principal::Nobody,
+        shown_session: None,
+        may_set_cookie: from_ours.is_ok(),
+    };
+    let (secret, by_cookie) = match credentials {
+        Credentials::None => return Ok(nobody),
         Credentials::Malformed(why) => return Err(Refusal::unauthenticated(why)),
         Credentials::Bearer(secret) => (Some(secret), false),
         Credentials::Cookie(secret) => (secret, true),
     };
-    let person = match secret {
-        Some(secret) => in_time(state, state.backend.identify(&secret))
+    let person = match &secret {
+        Some(secret) => in_time(state, state.backend.identify(secret))
             .await?
             .map_err(no_identity)?,
         None => None,
     };
-    match person {
-        Some(person) => Ok((Principal::Person(Box::new(person)), from_ours.is_ok())),
-        None if is_cookie => {
+    match (person, secret) {
+        (Some(person), Some(secret)) => Ok(Asking {
+            principal: Principal::Person(Box::new(person)),
+            shown_session: Some(ShownSession {
+                secret: Arc::new(secret),
+                by_cookie,
+            }),
+            ..nobody
+        }),
+        _ if by_cookie => {
             *cookie = Some(CookieChange::Clear);
-            Ok((Principal::Nobody, from_ours.is_ok()))
+            Ok(nobody)
         }
-        None => Err(Refusal::unauthenticated(NOT_VALID)),
+        _ => Err(Refusal::unauthenticated(NOT_VALID)),
     }
 }
 

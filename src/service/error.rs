@@ -155,6 +155,20 @@ pub enum ServiceError {
     Stopped(String),
 }
 
+impl ServiceError {
+    /// The same, with problems of one field told of the input's own name for it.
+    pub(super) fn renamed(mut self, field: &str, own: &str) -> Self {
+        if let Self::Problems(problems) = &mut self {
+            for first in problems.iter_mut().filter_map(|p| p.path.first_mut()) {
+                if first == field {
+                    own.clone_into(first);
+                }
+            }
+        }
+        self
+    }
+}
+
 impl From<Problem> for ServiceError {
     fn from(problem: Problem) -> Self {
         Self::Problems(vec![problem])

@@ -7,13 +7,15 @@ use jiff::Timestamp;
 
 use crate::access::Person;
 use crate::auth::SessionSecret;
-use crate::domain::account::AccountStatus;
+use crate::domain::account::{Account, AccountStatus};
+use crate::domain::audit::FieldChange;
 use crate::domain::ids::{AccountId, SessionId, UserId};
 use crate::domain::session::Session;
-use crate::domain::user::UserStatus;
+use crate::domain::user::{User, UserStatus};
 use crate::service::settings::after;
-use crate::service::{Caller, Result, Services};
-use crate::store::Identity;
+use crate::service::users::action_on;
+use crate::service::{Caller, ErrorCode, Problem, Result, Services};
+use crate::store::{Identity, WhichSessions};
 
 /// `last_seen_at` is written no more often than this.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
@@ -28,25 +30,42 @@ impl Services {
             return Ok(None);
         };
         let now = self.clock.now();
+        if !self.is_live(&identity, now) {
+            return Ok(None);
+        }
         let session = &identity.session;
-        let idle_until = after(session.last_seen_at, self.settings.session_idle);
-        let lives = now < session.expires_at.min(idle_until)
-            && identity.user.status == UserStatus::Active
-            && identity.account.status == AccountStatus::Active;
-        if !lives {
+        if let Some(impersonation) = &session.impersonation
+            && !self.impersonator_lives(impersonation, &identity.user, now).await?
+        {
             return Ok(None);
         }
         // A tenth of the idle time keeps short ones alive too.
         let touch_after = after(session.last_seen_at, TOUCH_EVERY.min(self.settings.session_idle / 10));
         if now >= touch_after {
-            let (store, id) = (Arc::clone(&self.store), session.id);
+            let store = Arc::clone(&self.store);
+            // Whoever acts for somebody else uses their own session too.
+            let own = session.impersonation.as_ref().map(|i| i.own_session);
+            let used: Vec<SessionId> = std::iter::once(session.id).chain(own).collect();
             tokio::spawn(async move {
-                if let Err(error) = store.touch_session(id, now).await {
-                    tracing::warn!(%error, "a session's last use was not written");
+                for id in used {
+                    if let Err(error) = store.touch_session(id, now).await {
+                        tracing::warn!(%error, "a session's last use was not written");
+                    }
                 }
             });
         }
         Ok(Some(person_of(identity, now)))
+    }
+}
+
+impl Services {
+    /// Has the session neither expired nor been idle for too long, and may its user be here at all?
+    pub(super) fn is_live(&self, identity: &Identity, now: Timestamp) -> bool {
+        let session = &identity.session;
+        let idle_until = after(session.last_seen_at, self.settings.session_idle);
+        now < session.expires_at.min(idle_until)
+            && identity.user.status == UserStatus::Active
+            && identity.account.status == AccountStatus::Active
     }
 }
 
@@ -65,7 +84,8 @@ pub(super) fn person_of(identity: Identity, now: Timestamp) -> Person {
         _ => false,
     };
     Person {
-        must_change_password: user.must_change_password || too_old,
+        // Whoever acts for somebody else cannot change the password, and need not.
+        must_change_password: (user.must_change_password || too_old) && session.impersonation.is_none(),
         permissions: roles.into_iter().flat_map(|r| r.permissions).collect(),
         session,
         user,
@@ -81,6 +101,83 @@ impl Caller {
     pub async fn sign_out(&self) -> Result<bool> {
         let person = self.principal().as_person()?;
         Ok(self.store().end_session(person.session.id).await?)
+    }
+
+    /// Ends one session: the caller's, or one of somebody whom they may change. Gives it as it was.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotAllowed` (a master's) with `id`; [`Denied`](crate::access::Denied); those of the store.
+    pub async fn revoke_session(&self, id: Option<SessionId>) -> Result<Session> {
+        self.principal().may_change()?;
+        let unknown = || Problem::at(&["id"], ErrorCode::NotFound, "There is no such session.");
+        let session = match id {
+            Some(id) => self.sessions_by_ids(&[id]).await?.pop(),
+            None => None,
+        };
+        let session = session.ok_or_else(unknown)?;
+        let (user, account) = if self.principal().user() == Some(session.user) {
+            self.oneself()?
+        } else {
+            self.write_users()?.writable(session.user).await?
+        };
+        let change = FieldChange {
+            field: "session".to_owned(),
+            before: Some(described(&session)),
+            after: None,
+        };
+        let audit = self.audit(action_on("revokeSession", &user, &account, vec![change]))?;
+        let ended = self
+            .store()
+            .revoke_sessions(user.id, WhichSessions::One(session.id), &audit);
+        // Ended by somebody else in this moment: it does not exist any more.
+        if ended.await? == 0 {
+            return Err(unknown().into());
+        }
+        Ok(session)
+    }
+
+    /// Ends all sessions of the caller (`None`), but for the one that asks if `except_current`; or all of somebody whom
+    /// they may change. Says how many there were.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotAllowed` (a master's) with `user`; [`Denied`](crate::access::Denied); those of the store.
+    pub async fn revoke_all_sessions(&self, of: Option<Option<UserId>>, except_current: bool) -> Result<u64> {
+        self.principal().may_change()?;
+        let own = of.is_none_or(|of| of.is_some() && of == self.principal().user());
+        let (user, account) = match of {
+            _ if own => self.oneself()?,
+            Some(Some(id)) => self
+                .write_users()?
+                .writable(id)
+                .await
+                .map_err(|e| e.renamed("id", "user"))?,
+            _ => {
+                self.write_users()?;
+                return Err(Problem::at(&["user"], ErrorCode::NotFound, "There is no such user.").into());
+            }
+        };
+        let current = self.principal().person().map(|p| p.session.id);
+        let keep = current.filter(|_| own && except_current);
+        let change = FieldChange {
+            field: "sessions".to_owned(),
+            before: None,
+            after: Some(
+                if keep.is_some() {
+                    "ended but the current one"
+                } else {
+                    "ended"
+                }
+                .to_owned(),
+            ),
+        };
+        let audit = self.audit(action_on("revokeAllSessions", &user, &account, vec![change]))?;
+        let which = WhichSessions::AllBut(keep);
+        Ok(self.store().revoke_sessions(user.id, which, &audit).await?)
+    }
+
+    fn oneself(&self) -> Result<(User, Account)> {
+        let person = self.principal().as_person()?;
+        Ok((person.user.clone(), person.account.clone()))
     }
 
     /// The live sessions of those of these users whose sessions the caller sees.
@@ -115,4 +212,10 @@ impl Caller {
     fn is_live(&self, session: &Session) -> bool {
         self.now() < after(session.last_seen_at, self.services.settings.session_idle)
     }
+}
+
+/// A session in words, for the audit log.
+fn described(session: &Session) -> String {
+    let browser = session.origin.browser.as_deref().unwrap_or("an unknown browser");
+    format!("{browser} at {}, since {}", session.origin.ip, session.created_at)
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::domain::account::{Account, AccountName};
+use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::{Credentials, PasswordHash, TokenHash};
 use crate::domain::ids::{AccountId, SessionId, UserId};
 use crate::domain::login::Login;
@@ -152,6 +153,15 @@ pub struct Identity {
     pub roles: Vec<Role>,
 }
 
+/// Which of a user's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhichSessions {
+    /// This one, if it is the user's.
+    One(SessionId),
+    /// All, but for the one to keep.
+    AllBut(Option<SessionId>),
+}
+
 /// The sessions.
 #[async_trait]
 pub trait SessionStore {
@@ -170,4 +180,17 @@ pub trait SessionStore {
 
     /// Ends a session; says whether there was one.
     async fn end_session(&self, id: SessionId) -> Result<bool>;
+
+    /// As [`Self::identity`], by the session's id.
+    async fn session_identity(&self, id: SessionId) -> Result<Option<Identity>>;
+
+    /// Ends sessions of one user; says how many there were. The audit entry is written when there were any.
+    async fn revoke_sessions(&self, user: UserId, which: WhichSessions, audit: &AuditEntry) -> Result<u64>;
+
+    /// Opens a session in which somebody else acts, with its event in the history and its audit entry. It is not the user's
+    /// own sign-in: neither `last_login` nor the counters move.
+    ///
+    /// # Errors
+    /// As [`LoginStore::record_login`].
+    async fn open_impersonation(&self, opened: &OpenedSession, event: &LoginEvent, audit: &AuditEntry) -> Result<()>;
 }

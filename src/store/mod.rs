@@ -33,7 +33,7 @@ pub use error::{StoreError, Unique};
 pub use history::{AuditStore, HistoryStore, RECENT};
 pub use login::{
     Candidate, FailureCount, FailureKey, Failures, Flood, Identity, LimitKey, LoginRecord, LoginStore, OpenedSession,
-    RecordedLogin, SessionStore, UserCandidate,
+    RecordedLogin, SessionStore, UserCandidate, WhichSessions,
 };
 pub use people::{NewPerson, UserStore};
 pub use tenancy::{AccountStore, GroupStore, RoleStore};

@@ -2,6 +2,8 @@
 
 mod access;
 mod account;
+mod impersonation;
+mod session;
 mod signing;
 mod user;
 
@@ -9,4 +11,11 @@ use async_graphql::MergedObject;
 
 /// Writing.
 #[derive(Debug, Default, Clone, Copy, MergedObject)]
-pub struct Mutation(signing::Signing, user::Users, access::Access, account::Accounts);
+pub struct Mutation(
+    signing::Signing,
+    session::Sessions,
+    impersonation::Impersonations,
+    user::Users,
+    access::Access,
+    account::Accounts,
+);

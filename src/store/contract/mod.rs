@@ -71,7 +71,7 @@ macro_rules! contract_suite {
             }
             sessions {
                 are_read_with_user_account_and_roles, expire, come_newest_first_and_bounded, are_touched_forwards_only,
-                are_ended_once,
+                are_ended_once, are_revoked_with_their_entry, are_opened_for_somebody_else,
             }
             upkeep {
                 answers_and_passes_its_check, purges_what_is_over, inserts_people_in_bulk, inserts_people_wholly_or_not_at_all,

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::sample::{Maker, at, grant, token};
+use super::sample::{Maker, at, audited, grant, reload, token};
 use crate::domain::credentials::TokenHash;
 use crate::domain::grant::GrantTarget;
-use crate::domain::ids::{SessionId, UserId};
-use crate::domain::login_event::Impersonator;
+use crate::domain::ids::{LoginEventId, SessionId, UserId};
+use crate::domain::login_event::{Impersonator, LoginMethod};
 use crate::domain::session::{Impersonation, Session};
 use crate::domain::user::User;
-use crate::store::Store;
+use crate::store::{Store, StoreError, WhichSessions};
 
 pub(crate) async fn are_read_with_user_account_and_roles(store: Arc<dyn Store>) {
     let mut make = Maker::default();
@@ -153,4 +153,85 @@ pub(crate) async fn are_ended_once(store: Arc<dyn Store>) {
     assert_eq!(store.identity(&token(1)).await.unwrap(), None);
     assert_eq!(store.sessions_by_ids(&[session.id], at(1)).await.unwrap(), []);
     assert!(store.identity(&TokenHash([2; 32])).await.unwrap().is_some());
+}
+
+pub(crate) async fn are_revoked_with_their_entry(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    let bob = make.stored_user(&store, &acme, "bob").await;
+    let mut of_ann = Vec::new();
+    for n in 0..4 {
+        of_ann.push(open(&store, &mut make, &ann, i64::from(n), n).await);
+    }
+    let of_bob = open(&store, &mut make, &bob, 5, 9).await;
+    let left = |user: UserId| {
+        let store = store.clone();
+        async move { store.sessions_of_users(&[user], at(10)).await.unwrap().len() }
+    };
+    let before = audited(&store).await;
+
+    // Somebody else's, and one that is not there: nothing happens, and nothing is said to have happened.
+    let nobodys = SessionId::from_uuid(make.uuid());
+    for id in [of_bob.id, nobodys] {
+        let entry = make.entry(acme.id);
+        let ended = store.revoke_sessions(ann.id, WhichSessions::One(id), &entry).await;
+        assert_eq!(ended.unwrap(), 0);
+    }
+    assert_eq!((audited(&store).await, left(bob.id).await), (before, 1));
+
+    let entry = make.entry(acme.id);
+    let one = WhichSessions::One(of_ann[1].id);
+    assert_eq!(store.revoke_sessions(ann.id, one, &entry).await.unwrap(), 1);
+    assert_eq!(store.identity(&token(1)).await.unwrap(), None);
+
+    let entry = make.entry(acme.id);
+    let others = WhichSessions::AllBut(Some(of_ann[0].id));
+    assert_eq!(store.revoke_sessions(ann.id, others, &entry).await.unwrap(), 2);
+    assert!(store.identity(&token(0)).await.unwrap().is_some());
+
+    let entry = make.entry(acme.id);
+    let all = WhichSessions::AllBut(None);
+    assert_eq!(store.revoke_sessions(ann.id, all, &entry).await.unwrap(), 1);
+    assert_eq!((left(ann.id).await, left(bob.id).await), (0, 1));
+    assert_eq!(audited(&store).await, before + 3);
+}
+
+pub(crate) async fn are_opened_for_somebody_else(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    let own = make.sign_in(&ann, 1, token(1));
+    store.record_login(&own).await.unwrap();
+    let before = audited(&store).await;
+
+    let mut record = make.sign_in(&ann, 5, token(2));
+    record.event.method = LoginMethod::Impersonation;
+    let mut opened = record.opened.take().unwrap();
+    let entry = make.entry(acme.id);
+    store.open_impersonation(&opened, &record.event, &entry).await.unwrap();
+
+    let identity = store.session_identity(opened.session.id).await.unwrap().unwrap();
+    assert_eq!(identity, store.identity(&token(2)).await.unwrap().unwrap());
+    assert_eq!((&identity.session, &identity.account), (&opened.session, &acme));
+    // It is in the history, and no sign-in of the user's own.
+    assert_eq!(identity.user.last_login, Some(own.event));
+    let recent = store.recent_login_events(&[ann.id], 1, at(0)).await.unwrap();
+    assert_eq!(recent[&ann.id], [record.event.clone()]);
+    assert_eq!(reload(&store, &ann).await.revision, ann.revision);
+    assert_eq!(audited(&store).await, before + 1);
+
+    // Of a user who was changed in between, nothing is opened.
+    opened.user_revision += 1;
+    opened.session.id = SessionId::from_uuid(make.uuid());
+    opened.token_hash = token(3);
+    record.event.id = LoginEventId::from_uuid(make.uuid());
+    let entry = make.entry(acme.id);
+    let refused = store.open_impersonation(&opened, &record.event, &entry).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict { current }) if current == ann.revision),
+        "{refused:?}"
+    );
+    assert_eq!(store.session_identity(opened.session.id).await.unwrap(), None);
+    assert_eq!(audited(&store).await, before + 1);
 }

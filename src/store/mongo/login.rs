@@ -95,13 +95,13 @@ fn attempts_id(key: &LimitKey, window_start: Timestamp) -> Bson {
     })
 }
 
-fn event_bson(event: &LoginEvent) -> Result<Bson> {
+pub(super) fn event_bson(event: &LoginEvent) -> Result<Bson> {
     serialize_to_bson(&EventDocument::from(event))
         .map_err(|e| StoreError::Corrupt(format!("the sign-in cannot be written: {e}")))
 }
 
 /// A user's carried sign-ins with this one among them, newest first.
-fn carry(event: &Bson) -> Document {
+pub(super) fn carry(event: &Bson) -> Document {
     let with = doc! { "$concatArrays": [[{ "$literal": event }], { "$ifNull": ["$recent", []] }] };
     let sorted = doc! { "$sortArray": { "input": with, "sortBy": { "at": -1, "_id": -1 } } };
     doc! { "$slice": [sorted, stored(RECENT)] }

@@ -4,23 +4,26 @@ use std::cmp::Reverse;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 use serde::Deserialize;
 
 use super::documents::{
-    AccountDocument, At, Digest, Id, RoleDocument, SessionDocument, USER_HIDDEN, UserDocument, array,
+    AccountDocument, At, Digest, EventDocument, Id, RoleDocument, SessionDocument, USER_HIDDEN, UserDocument, array,
 };
 use super::indexes::collections;
 use super::keyset::Order;
 use super::lists::Filter;
+use super::login::{carry, event_bson};
 use super::transaction::{INTENT_LIMIT, bounded};
 use super::{MongoStore, round_trip};
+use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::TokenHash;
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::login_event::LoginEvent;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::Direction;
 use crate::domain::session::Session;
-use crate::store::{Identity, Result, SessionStore};
+use crate::store::{Identity, OpenedSession, Result, SessionStore, WhichSessions};
 
 /// The most sessions of one user that are listed.
 const MOST_SESSIONS: usize = 200;
@@ -41,12 +44,12 @@ struct IdentityRow {
     roles: Vec<RoleDocument>,
 }
 
-#[async_trait]
-impl SessionStore for MongoStore {
-    async fn identity(&self, token_hash: &TokenHash) -> Result<Option<Identity>> {
+impl MongoStore {
+    /// The one session that matches, with everything that it stands for.
+    async fn identity_of(&self, session: Document) -> Result<Option<Identity>> {
         let hidden: &[&str] = &USER_HIDDEN;
         let pipeline = vec![
-            doc! { "$match": { "token_hash": Digest(token_hash.0) } },
+            doc! { "$match": session },
             doc! { "$limit": 1 },
             doc! { "$replaceWith": { "session": "$$ROOT" } },
             doc! { "$lookup": {
@@ -70,6 +73,13 @@ impl SessionStore for MongoStore {
                 roles: row.roles.into_iter().map(Into::into).collect(),
             })
         }))
+    }
+}
+
+#[async_trait]
+impl SessionStore for MongoStore {
+    async fn identity(&self, token_hash: &TokenHash) -> Result<Option<Identity>> {
+        self.identity_of(doc! { "token_hash": Digest(token_hash.0) }).await
     }
 
     async fn sessions_by_ids(&self, ids: &[SessionId], now: Timestamp) -> Result<Vec<Session>> {
@@ -114,5 +124,69 @@ impl SessionStore for MongoStore {
         round_trip("delete");
         let ending = self.sessions.delete_one(doc! { "_id": Id::from(id) });
         bounded(INTENT_LIMIT, async { Ok(ending.await?.deleted_count > 0) }).await
+    }
+
+    async fn session_identity(&self, id: SessionId) -> Result<Option<Identity>> {
+        self.identity_of(doc! { "_id": Id::from(id) }).await
+    }
+
+    async fn revoke_sessions(&self, user: UserId, which: WhichSessions, audit: &AuditEntry) -> Result<u64> {
+        let mut sessions = doc! { "user": Id::from(user), "account": Id::from(audit.account) };
+        match which {
+            WhichSessions::One(id) => {
+                sessions.insert("_id", Id::from(id));
+            }
+            WhichSessions::AllBut(Some(keep)) => {
+                sessions.insert("_id", doc! { "$ne": Id::from(keep) });
+            }
+            WhichSessions::AllBut(None) => {}
+        }
+        self.transaction((self, sessions, audit), |session, (store, sessions, audit)| {
+            Box::pin(async move {
+                round_trip("delete");
+                let deleting = store.sessions.delete_many(sessions.clone());
+                let ended = deleting.session(&mut *session).await?.deleted_count;
+                if ended > 0 {
+                    store.write_audit(session, audit).await?;
+                }
+                Ok(ended)
+            })
+        })
+        .await
+    }
+
+    async fn open_impersonation(&self, opened: &OpenedSession, event: &LoginEvent, audit: &AuditEntry) -> Result<()> {
+        self.transaction(
+            (self, opened, event, audit),
+            |session, (store, opened, event, audit)| {
+                Box::pin(async move {
+                    round_trip("insert");
+                    store
+                        .login_events
+                        .insert_one(EventDocument::from(*event))
+                        .session(&mut *session)
+                        .await?;
+                    round_trip("insert");
+                    store
+                        .sessions
+                        .insert_one(SessionDocument::new(&opened.session, &opened.token_hash))
+                        .session(&mut *session)
+                        .await?;
+                    store.write_audit(session, audit).await?;
+                    let user = opened.session.user;
+                    let filter = doc! {
+                        "_id": Id::from(user), "account": Id::from(event.account), "revision": opened.user_revision,
+                    };
+                    let change = vec![doc! { "$set": { "recent": carry(&event_bson(event)?) } }];
+                    round_trip("update");
+                    let updated = store.users.update_one(filter, change).session(&mut *session).await?;
+                    if updated.matched_count == 0 {
+                        return Err(store.missed(session, &store.users, user).await);
+                    }
+                    Ok(())
+                })
+            },
+        )
+        .await
     }
 }

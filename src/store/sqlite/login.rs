@@ -29,7 +29,7 @@ fn network(key: &FailureKey) -> &[u8] {
 }
 
 /// Checks that the user is still the one whose password was right, and opens its session.
-fn open_session(connection: &Connection, opened: &OpenedSession) -> Result<()> {
+pub(super) fn open_session(connection: &Connection, opened: &OpenedSession) -> Result<()> {
     let user = opened.session.user;
     account::expect_revision(
         connection,

@@ -2,14 +2,16 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
+use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::TokenHash;
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::login_event::LoginEvent;
 use crate::domain::session::Session;
-use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{self, Columns, Id, all, json, millis, opt_json};
-use crate::store::{Identity, OpenedSession, Result, SessionStore};
+use crate::store::sqlite::{SqliteStore, audit, history, login};
+use crate::store::{Identity, OpenedSession, Result, SessionStore, WhichSessions};
 
 /// The most sessions of one user that are listed.
 const LISTED: i64 = 200;
@@ -35,12 +37,33 @@ pub(super) fn insert(connection: &Connection, opened: &OpenedSession) -> Result<
     Ok(())
 }
 
-/// Ends a user's sessions, but for the one to keep.
-pub(super) fn end_all(connection: &Connection, user: UserId, keep: Option<SessionId>) -> Result<()> {
-    connection
+/// Ends a user's sessions, but for the one to keep; says how many there were.
+pub(super) fn end_all(connection: &Connection, user: UserId, keep: Option<SessionId>) -> Result<usize> {
+    Ok(connection
         .prepare_cached("DELETE FROM sessions WHERE user = ? AND id IS NOT ?")?
-        .execute(params![user.blob(), keep.map(Id::blob)])?;
-    Ok(())
+        .execute(params![user.blob(), keep.map(Id::blob)])?)
+}
+
+/// The one session for which the condition holds, with everything that it stands for.
+fn identity(tx: &Connection, condition: &str, value: &dyn ToSql) -> Result<Option<Identity>> {
+    let sql = format!(
+        "SELECT {}, {}, {} FROM sessions JOIN users ON users.id = sessions.user \
+         JOIN accounts ON accounts.id = users.account WHERE {condition}",
+        rows::SESSION,
+        rows::USER,
+        rows::ACCOUNT
+    );
+    let joined = |row: &mut Columns<'_>| Ok((rows::session(row)?, rows::user(row)?, rows::account(row)?));
+    let Some((session, user, account)) = rows::first(tx, &sql, [value], joined)? else {
+        return Ok(None);
+    };
+    let roles = rows::by_ids(tx, rows::ROLE, "roles", &user.roles(), rows::role)?;
+    Ok(Some(Identity {
+        session,
+        user,
+        account,
+        roles,
+    }))
 }
 
 #[async_trait]
@@ -48,24 +71,7 @@ impl SessionStore for SqliteStore {
     async fn identity(&self, token_hash: &TokenHash) -> Result<Option<Identity>> {
         let token_hash = *token_hash;
         self.read("identity", move |tx| {
-            let sql = format!(
-                "SELECT {}, {}, {} FROM sessions JOIN users ON users.id = sessions.user \
-                 JOIN accounts ON accounts.id = users.account WHERE sessions.token_hash = ?",
-                rows::SESSION,
-                rows::USER,
-                rows::ACCOUNT
-            );
-            let joined = |row: &mut Columns<'_>| Ok((rows::session(row)?, rows::user(row)?, rows::account(row)?));
-            let Some((session, user, account)) = rows::first(tx, &sql, [token_hash.0], joined)? else {
-                return Ok(None);
-            };
-            let roles = rows::by_ids(tx, rows::ROLE, "roles", &user.roles(), rows::role)?;
-            Ok(Some(Identity {
-                session,
-                user,
-                account,
-                roles,
-            }))
+            identity(tx, "sessions.token_hash = ?", &token_hash.0)
         })
         .await
     }
@@ -112,6 +118,40 @@ impl SessionStore for SqliteStore {
                 .query_row([id.blob()], |_| Ok(()))
                 .optional()?;
             Ok(ended.is_some())
+        })
+        .await
+    }
+
+    async fn session_identity(&self, id: SessionId) -> Result<Option<Identity>> {
+        self.read("session_identity", move |tx| {
+            identity(tx, "sessions.id = ?", &id.blob())
+        })
+        .await
+    }
+
+    async fn revoke_sessions(&self, user: UserId, which: WhichSessions, entry: &AuditEntry) -> Result<u64> {
+        let entry = entry.clone();
+        self.write("revoke_sessions", move |tx| {
+            let ended = match which {
+                WhichSessions::One(id) => tx
+                    .prepare_cached("DELETE FROM sessions WHERE id = ? AND user = ?")?
+                    .execute(params![id.blob(), user.blob()])?,
+                WhichSessions::AllBut(keep) => end_all(tx, user, keep)?,
+            };
+            if ended > 0 {
+                audit::insert(tx, &entry)?;
+            }
+            Ok(u64::try_from(ended).unwrap_or(u64::MAX))
+        })
+        .await
+    }
+
+    async fn open_impersonation(&self, opened: &OpenedSession, event: &LoginEvent, entry: &AuditEntry) -> Result<()> {
+        let (opened, event, entry) = (opened.clone(), event.clone(), entry.clone());
+        self.write("open_impersonation", move |tx| {
+            login::open_session(tx, &opened)?;
+            history::insert(tx, &event)?;
+            audit::insert(tx, &entry)
         })
         .await
     }

@@ -2,8 +2,10 @@
 
 mod batching;
 mod execution;
+mod impersonation;
 mod must_change;
 mod reading;
 mod schema;
+mod sessions;
 mod sign_in;
 mod writing;
