@@ -11,7 +11,7 @@ use crate::cli::user::LanguageArg;
 use crate::domain::account::{Account, AccountStatus, Language};
 use crate::domain::query::AccountFilter;
 use crate::graphql::node_id::encode;
-use crate::service::AccountInput;
+use crate::service::{AccountChanges, AccountInput};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AccountCommand {
@@ -38,6 +38,37 @@ pub(super) enum AccountCommand {
     List {
         #[command(flatten)]
         format: Format,
+    },
+    /// Change an account: what is given, and nothing else
+    Update {
+        name: String,
+        /// Its name for people
+        #[arg(long)]
+        title: Option<String>,
+        /// The configured directory that its LDAP users sign in with
+        #[arg(long, value_name = "NAME")]
+        directory: Option<String>,
+        /// Take the directory away; nobody of the account may be an LDAP user
+        #[arg(long, conflicts_with = "directory")]
+        no_directory: bool,
+        /// Refuse local passwords
+        #[arg(long, value_name = "BOOL")]
+        directory_only: Option<bool>,
+        /// IANA name of the zone that its days begin in
+        #[arg(long, value_name = "ZONE")]
+        time_zone: Option<String>,
+        /// Language of new users
+        #[arg(long, value_enum)]
+        language: Option<LanguageArg>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Delete an account with its people, roles, groups, history and log
+    Delete {
+        name: String,
+        /// The account's name once more
+        #[arg(long, value_name = "NAME")]
+        confirm: String,
     },
     /// Let nobody of an account sign in; its sessions end, nothing is lost
     Freeze {
@@ -80,6 +111,40 @@ pub(super) async fn run(session: &Session, command: AccountCommand) -> anyhow::R
             report(format, &account, "created")
         }
         AccountCommand::List { format } => list(session, format).await,
+        AccountCommand::Update {
+            name,
+            title,
+            directory,
+            no_directory,
+            directory_only,
+            time_zone,
+            language,
+            format,
+        } => {
+            let id = names::account(&session.caller, &name).await?.id;
+            let changes = AccountChanges {
+                title,
+                time_zone,
+                default_language: language.map(Language::from),
+                directory: if no_directory { Some(None) } else { directory.map(Some) },
+                directory_only,
+                ..AccountChanges::default()
+            };
+            let updated = session.caller.change_accounts()?.update(Some(id), changes).await;
+            report(format, &updated.map_err(explained)?, "updated")
+        }
+        AccountCommand::Delete { name, confirm } => {
+            let account = names::account(&session.caller, &name).await?;
+            let deleted = session
+                .caller
+                .write_accounts()?
+                .delete(Some(account.id), &confirm)
+                .await;
+            deleted.map_err(explained)?;
+            let mut out = Output::new(false);
+            out.line(&format!("deleted {}", account.name))?;
+            out.finish()
+        }
         AccountCommand::Freeze { name, format } => {
             let account = set_status(session, &name, AccountStatus::Frozen).await?;
             report(format, &account, "froze")

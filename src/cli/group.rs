@@ -7,10 +7,12 @@ use crate::cli::Format;
 use crate::cli::names::{self, explained};
 use crate::cli::output::{Output, Table};
 use crate::cli::session::Session;
+use crate::domain::account::Account;
 use crate::domain::group::Group;
+use crate::domain::ids::GroupId;
 use crate::domain::query::{NamedFilter, group_position};
 use crate::graphql::node_id::encode;
-use crate::service::GroupInput;
+use crate::service::{GroupChanges, GroupInput};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GroupCommand {
@@ -24,6 +26,24 @@ pub(super) enum GroupCommand {
         description: String,
         #[command(flatten)]
         format: Format,
+    },
+    /// Change a group: what is given, and nothing else
+    Update {
+        #[arg(value_name = "NAME@ACCOUNT")]
+        name: String,
+        /// A new name
+        #[arg(long, value_name = "NAME")]
+        rename: Option<String>,
+        /// What it is for
+        #[arg(long)]
+        description: Option<String>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Delete a group; members who are in no other are in the Main group then
+    Delete {
+        #[arg(value_name = "NAME@ACCOUNT")]
+        name: String,
     },
     /// List the groups of an account
     List {
@@ -49,16 +69,51 @@ pub(super) async fn run(session: &Session, command: GroupCommand) -> anyhow::Res
             };
             let writes = session.caller.write_groups(input.account).await?;
             let group = writes.create(&input).await.map_err(explained)?;
-            let mut out = Output::new(format.json);
-            if out.is_json() {
-                out.value(&GroupJson::from(&group))?;
-            } else {
-                out.line(&format!("created {}@{}", group.name, account.name))?;
-            }
+            report(format, "created", &group, &account)
+        }
+        GroupCommand::Update {
+            name,
+            rename,
+            description,
+            format,
+        } => {
+            let (group, account) = named(session, &name).await?;
+            let changes = GroupChanges {
+                revision: None,
+                name: rename,
+                description,
+            };
+            let updated = session.caller.change_groups()?.update(Some(group), changes).await;
+            report(format, "updated", &updated.map_err(explained)?, &account)
+        }
+        GroupCommand::Delete { name } => {
+            let (group, _) = named(session, &name).await?;
+            let deleted = session.caller.change_groups()?.delete(Some(group)).await;
+            deleted.map_err(explained)?;
+            let mut out = Output::new(false);
+            out.line(&format!("deleted {name}"))?;
             out.finish()
         }
         GroupCommand::List { account, format } => list(session, &account, format).await,
     }
+}
+
+/// The group of that NAME@ACCOUNT.
+async fn named(session: &Session, name: &str) -> anyhow::Result<(GroupId, Account)> {
+    let (group, account) = names::split(name, "NAME")?;
+    let account = names::account(&session.caller, account).await?;
+    let group = names::group(&session.caller, &account, group).await?;
+    Ok((group, account))
+}
+
+fn report(format: Format, done: &str, group: &Group, account: &Account) -> anyhow::Result<()> {
+    let mut out = Output::new(format.json);
+    if out.is_json() {
+        out.value(&GroupJson::from(group))?;
+    } else {
+        out.line(&format!("{done} {}@{}", group.name, account.name))?;
+    }
+    out.finish()
 }
 
 async fn list(session: &Session, account: &str, format: Format) -> anyhow::Result<()> {

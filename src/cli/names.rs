@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use crate::cli::failure::{Usage, explain};
 use crate::domain::account::Account;
@@ -88,17 +88,36 @@ pub(super) async fn user(caller: &Caller, login: &str) -> anyhow::Result<(User, 
     }
 }
 
-/// The ids of the account's roles of these names.
+/// The ids of the account's roles of these names, each given with `--role`.
 pub(super) async fn roles(
     caller: &Caller,
     account: AccountId,
+    names: &[String],
+) -> anyhow::Result<Vec<Option<RoleId>>> {
+    roles_given(caller, account, "--role", names).await
+}
+
+/// The id of the account's role of that name.
+pub(super) async fn role(caller: &Caller, account: &Account, name: &str) -> anyhow::Result<RoleId> {
+    let found = roles_given(caller, account.id, "role", &[name.to_owned()]).await?;
+    found
+        .into_iter()
+        .flatten()
+        .next()
+        .with_context(|| format!("there is no role {name:?}"))
+}
+
+async fn roles_given(
+    caller: &Caller,
+    account: AccountId,
+    option: &'static str,
     names: &[String],
 ) -> anyhow::Result<Vec<Option<RoleId>>> {
     let filter = NamedFilter {
         account: Some(account),
         search: None,
     };
-    let mut wanted = Wanted::new("--role", names);
+    let mut wanted = Wanted::new(option, names);
     if !names.is_empty() {
         pages(
             async |page| one(caller.roles(std::slice::from_ref(&filter), &page).await),
@@ -113,17 +132,36 @@ pub(super) async fn roles(
     wanted.found()
 }
 
-/// The ids of the account's groups of these names.
+/// The ids of the account's groups of these names, each given with `--group`.
 pub(super) async fn groups(
     caller: &Caller,
     account: AccountId,
+    names: &[String],
+) -> anyhow::Result<Vec<Option<GroupId>>> {
+    groups_given(caller, account, "--group", names).await
+}
+
+/// The id of the account's group of that name.
+pub(super) async fn group(caller: &Caller, account: &Account, name: &str) -> anyhow::Result<GroupId> {
+    let found = groups_given(caller, account.id, "group", &[name.to_owned()]).await?;
+    found
+        .into_iter()
+        .flatten()
+        .next()
+        .with_context(|| format!("there is no group {name:?}"))
+}
+
+async fn groups_given(
+    caller: &Caller,
+    account: AccountId,
+    option: &'static str,
     names: &[String],
 ) -> anyhow::Result<Vec<Option<GroupId>>> {
     let filter = NamedFilter {
         account: Some(account),
         search: None,
     };
-    let mut wanted = Wanted::new("--group", names);
+    let mut wanted = Wanted::new(option, names);
     if !names.is_empty() {
         pages(
             async |page| one(caller.groups(std::slice::from_ref(&filter), &page).await),

@@ -5,13 +5,15 @@ use serde::Serialize;
 
 use crate::cli::Format;
 use crate::cli::failure::explain;
-use crate::cli::names;
+use crate::cli::names::{self, explained};
 use crate::cli::output::{Output, Table, or_dash};
 use crate::cli::session::Session;
+use crate::domain::account::Account;
+use crate::domain::ids::RoleId;
 use crate::domain::query::{NamedFilter, role_position};
 use crate::domain::role::{Permission, Role};
 use crate::graphql::node_id::encode;
-use crate::service::RoleInput;
+use crate::service::{RoleChanges, RoleInput};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RoleCommand {
@@ -29,6 +31,30 @@ pub(super) enum RoleCommand {
         description: String,
         #[command(flatten)]
         format: Format,
+    },
+    /// Change a role: what is given, and nothing else
+    Update {
+        #[arg(value_name = "NAME@ACCOUNT")]
+        name: String,
+        /// A new name
+        #[arg(long, value_name = "NAME")]
+        rename: Option<String>,
+        /// All its permissions, in place of those that it has
+        #[arg(long = "permission", value_name = "RESOURCE:ACTION")]
+        permissions: Vec<String>,
+        /// Take all its permissions
+        #[arg(long, conflicts_with = "permissions")]
+        no_permissions: bool,
+        /// What it is for
+        #[arg(long)]
+        description: Option<String>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Delete a role; whoever holds it loses it
+    Delete {
+        #[arg(value_name = "NAME@ACCOUNT")]
+        name: String,
     },
     /// List the roles of an account
     List {
@@ -57,16 +83,56 @@ pub(super) async fn run(session: &Session, command: RoleCommand) -> anyhow::Resu
             let writes = session.caller.write_roles(input.account).await?;
             let created = writes.create(&input).await;
             let role = created.map_err(|error| explain(error, &[("permissions", &input.permissions)]))?;
-            let mut out = Output::new(format.json);
-            if out.is_json() {
-                out.value(&RoleJson::from(&role))?;
-            } else {
-                out.line(&format!("created {}@{}", role.name, account.name))?;
-            }
+            report(format, "created", &role, &account)
+        }
+        RoleCommand::Update {
+            name,
+            rename,
+            permissions,
+            no_permissions,
+            description,
+            format,
+        } => {
+            let (role, account) = named(session, &name).await?;
+            let replaced = no_permissions || !permissions.is_empty();
+            let changes = RoleChanges {
+                revision: None,
+                name: rename,
+                description,
+                permissions: replaced.then(|| permissions.clone()),
+            };
+            let updated = session.caller.change_roles()?.update(Some(role), changes).await;
+            let role = updated.map_err(|error| explain(error, &[("permissions", &permissions)]))?;
+            report(format, "updated", &role, &account)
+        }
+        RoleCommand::Delete { name } => {
+            let (role, _) = named(session, &name).await?;
+            let deleted = session.caller.change_roles()?.delete(Some(role)).await;
+            deleted.map_err(explained)?;
+            let mut out = Output::new(false);
+            out.line(&format!("deleted {name}"))?;
             out.finish()
         }
         RoleCommand::List { account, format } => list(session, &account, format).await,
     }
+}
+
+/// The role of that NAME@ACCOUNT.
+async fn named(session: &Session, name: &str) -> anyhow::Result<(RoleId, Account)> {
+    let (role, account) = names::split(name, "NAME")?;
+    let account = names::account(&session.caller, account).await?;
+    let role = names::role(&session.caller, &account, role).await?;
+    Ok((role, account))
+}
+
+fn report(format: Format, done: &str, role: &Role, account: &Account) -> anyhow::Result<()> {
+    let mut out = Output::new(format.json);
+    if out.is_json() {
+        out.value(&RoleJson::from(role))?;
+    } else {
+        out.line(&format!("{done} {}@{}", role.name, account.name))?;
+    }
+    out.finish()
 }
 
 async fn list(session: &Session, account: &str, format: Format) -> anyhow::Result<()> {

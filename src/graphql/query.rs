@@ -11,8 +11,8 @@ use crate::graphql::lists;
 use crate::graphql::node_id;
 use crate::graphql::paging::{Connection, PageArguments, page_cost};
 use crate::graphql::types::{
-    Account, AccountFilter, AccountOrder, AuditEntry, AuditFilter, Group, LoginEvent, LoginEventFilter, NamedFilter,
-    Node, Role, User, UserFilter, UserOrder, Viewer, load_nodes,
+    Account, AccountFilter, AccountOrder, AuditEntry, AuditFilter, Directory, Group, LoginEvent, LoginEventFilter,
+    NamedFilter, Node, Role, User, UserFilter, UserOrder, Viewer, load_nodes,
 };
 
 /// The most identifiers that `nodes` takes.
@@ -200,6 +200,15 @@ impl Query {
             )
             .await,
         )
+    }
+
+    /// The configured directories: all for operators, for masters their account's.
+    async fn directories(&self, ctx: &Context<'_>) -> Option<ApiResult<Vec<Directory>>> {
+        let found = async { Ok(RequestState::of(ctx)?.caller().directories()?) };
+        let found = found
+            .await
+            .map(|names| names.into_iter().map(|(name, account)| Directory::new(name, account)));
+        Some(found.map(Iterator::collect))
     }
 
     /// What was changed, newest first; takes audit:read.

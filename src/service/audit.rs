@@ -9,7 +9,7 @@ use crate::domain::account::Account;
 use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
 use crate::domain::grant::{Grant, GrantTarget};
 use crate::domain::group::Group;
-use crate::domain::ids::{AccountId, AuditEntryId};
+use crate::domain::ids::{AccountId, AuditEntryId, GroupId, RoleId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::AuditFilter;
 use crate::domain::role::Role;
@@ -62,6 +62,36 @@ impl Caller {
         })
     }
 
+    /// The same changes of a user with the names of roles and groups in place of their identifiers: those may be gone when
+    /// the log is read.
+    pub(super) async fn named(&self, mut changes: Vec<FieldChange>) -> Result<Vec<FieldChange>> {
+        for change in &mut changes {
+            let ids: Vec<Uuid> = [&change.before, &change.after]
+                .into_iter()
+                .flatten()
+                .flat_map(|text| text.split(' '))
+                .filter_map(|id| id.parse().ok())
+                .collect();
+            let names: Vec<(Uuid, String)> = match change.field.as_str() {
+                "roles" => {
+                    let ids: Vec<RoleId> = ids.into_iter().map(RoleId::from_uuid).collect();
+                    let roles = self.store().roles_by_ids(&ids).await?;
+                    roles.into_iter().map(|r| (r.id.as_uuid(), r.name)).collect()
+                }
+                "groups" => {
+                    let ids: Vec<GroupId> = ids.into_iter().map(GroupId::from_uuid).collect();
+                    let groups = self.store().groups_by_ids(&ids).await?;
+                    groups.into_iter().map(|g| (g.id.as_uuid(), g.name)).collect()
+                }
+                _ => continue,
+            };
+            for text in [&mut change.before, &mut change.after].into_iter().flatten() {
+                *text = in_words(text, &names);
+            }
+        }
+        Ok(changes)
+    }
+
     /// A page of the audit log for each filter, as far as the caller sees it.
     ///
     /// # Errors
@@ -103,6 +133,24 @@ pub(super) fn diff(before: &Fields, after: &Fields) -> Vec<FieldChange> {
         })
         .filter(|change| change.before != change.after)
         .collect()
+}
+
+/// What an object that is gone was like.
+pub(super) fn gone(fields: Fields) -> Vec<FieldChange> {
+    let mut changes = diff(&Vec::new(), &fields);
+    for change in &mut changes {
+        change.before = change.after.take();
+    }
+    changes
+}
+
+/// How many had what is gone.
+pub(super) fn holders_lost(field: &str, count: u64) -> FieldChange {
+    FieldChange {
+        field: field.to_owned(),
+        before: Some(count.to_string()),
+        after: None,
+    }
 }
 
 /// A secret that was set: the log says so, and nothing else about it.
@@ -211,6 +259,17 @@ fn shown(value: impl Display) -> Option<String> {
 /// An enum as the schema writes it.
 fn name_of(value: &impl serde::Serialize) -> Option<String> {
     serde_json::to_value(value).ok()?.as_str().map(str::to_owned)
+}
+
+/// Identifiers with their names in place of them, as far as those are known, in their order.
+fn in_words(ids: &str, names: &[(Uuid, String)]) -> String {
+    let name = |id: &str| {
+        let known = names.iter().find(|(known, _)| known.to_string() == id);
+        known.map_or_else(|| id.to_owned(), |(_, name)| name.clone())
+    };
+    let mut words: Vec<String> = ids.split(' ').map(name).collect();
+    words.sort_unstable();
+    words.join(", ")
 }
 
 fn granted(grants: &[Grant], id: impl Fn(GrantTarget) -> Option<Uuid>) -> Option<String> {

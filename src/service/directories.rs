@@ -1,16 +1,18 @@
 //! The configured directories, as far as somebody sees them.
 
+use crate::access::Denied;
 use crate::directory::ServerHealth;
 use crate::domain::ids::{AccountId, GroupId};
-use crate::service::Caller;
+use crate::service::{Caller, Result};
 
 impl Caller {
     /// The servers of a directory, to masters of an account that uses it and to operators; what a server said when it
     /// failed, to operators only.
     #[must_use]
-    pub fn directory_servers(&self, directory: &str, account: AccountId) -> Vec<ServerHealth> {
+    pub fn directory_servers(&self, directory: &str, account: Option<AccountId>) -> Vec<ServerHealth> {
         let operator = self.principal().operator().is_ok();
-        if !operator && !self.principal().may_touch_masters(account) {
+        let master = account.is_some_and(|account| self.principal().may_touch_masters(account));
+        if !operator && !master {
             return Vec::new();
         }
         let mut servers = self
@@ -23,6 +25,27 @@ impl Caller {
             servers.iter_mut().for_each(|s| s.last_error = None);
         }
         servers
+    }
+
+    /// The directories: all for operators, their account's for masters. Each with the account through which it is seen.
+    ///
+    /// # Errors
+    /// [`Denied`] for everybody else.
+    pub fn directories(&self) -> Result<Vec<(String, Option<AccountId>)>> {
+        self.principal().signed_in()?;
+        if self.principal().operator().is_ok() {
+            let names = self.services.settings.directories.keys();
+            return Ok(names.map(|name| (name.clone(), None)).collect());
+        }
+        match self.principal().person().filter(|p| p.is_master()) {
+            Some(p) => Ok(p
+                .account
+                .directory
+                .iter()
+                .map(|name| (name.clone(), Some(p.account.id)))
+                .collect()),
+            None => Err(Denied::Missing("a master user").into()),
+        }
     }
 
     /// Does the caller see the objects of that group? Members do, and masters of its account.

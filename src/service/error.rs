@@ -178,6 +178,23 @@ impl From<Problem> for ServiceError {
 /// What every use case answers with.
 pub type Result<T, E = ServiceError> = std::result::Result<T, E>;
 
+/// Nothing when no revision was given, or the object is still at it.
+///
+/// # Errors
+/// `Conflict` with `revision`, and the current one.
+pub(super) fn expect(kind: &str, given: Option<i64>, current: i64) -> Result<(), Problem> {
+    match given {
+        Some(expected) if expected != current => {
+            let message = format!("The {kind} is at revision {current} by now, not {expected}; read it again.");
+            Err(Problem {
+                current_revision: Some(current),
+                ..Problem::at(&["revision"], ErrorCode::Conflict, message)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A field's place in a list, for [`Problem::at`].
 #[must_use]
 pub fn index(i: usize) -> String {

@@ -24,12 +24,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use accounts::{AccountInput, AccountWrites};
+pub use accounts::{AccountChanges, AccountInput, AccountWrites, ExistingAccounts, PolicyChanges};
 pub use error::{ErrorCode, Problem, Problems, Result, ServiceError};
 pub use first_start::FirstOperator;
-pub use groups::{GroupInput, GroupWrites};
+pub use groups::{ExistingGroups, GroupChanges, GroupInput, GroupWrites};
 pub use impersonation::ImpersonationInput;
-pub use roles::{RoleInput, RoleWrites};
+pub use roles::{ExistingRoles, RoleChanges, RoleInput, RoleWrites};
 pub use seed::{SeedPlan, Seeded};
 pub use settings::{DirectoryRules, Settings};
 pub use sign_in::{SignedIn, SigningIn};

@@ -9,7 +9,7 @@ use crate::domain::login::Login;
 use crate::domain::text::line;
 use crate::domain::user::{Email, Notifications, User, phone};
 use crate::service::audit::{diff, secret_changed, user_fields};
-use crate::service::error::index;
+use crate::service::error::{expect, index};
 use crate::service::users::{action_on, login_taken};
 use crate::service::{ErrorCode, Problem, Problems, Result, ServiceError, UserWrites};
 use crate::store::StoreError;
@@ -163,7 +163,7 @@ impl UserWrites<'_> {
         user.has_password = hash.is_some();
         user.password_changed_at = hash.as_ref().map(|_| user.created_at);
         user.must_change_password = hash.is_some() && input.must_change_password;
-        let mut changes = diff(&Vec::new(), &user_fields(&user));
+        let mut changes = caller.named(diff(&Vec::new(), &user_fields(&user))).await?;
         changes.extend(hash.as_ref().map(|_| secret_changed("password")));
         let audit = caller.audit(action_on("createUser", &user, &account, changes))?;
         match caller.store().create_user(&user, hash.as_ref(), &audit).await {
@@ -181,9 +181,7 @@ impl UserWrites<'_> {
         let expected = changes.revision.take();
         loop {
             let (before, account) = self.writable(id).await?;
-            if let Some(expected) = expected.filter(|e| *e != before.revision) {
-                return Err(conflict(expected, before.revision).into());
-            }
+            expect("user", expected, before.revision)?;
             let mut problems = Problems::default();
             let after = self.apply(&account, &before, changes.clone(), &mut problems).await?;
             problems.check()?;
@@ -419,13 +417,5 @@ fn notify(settings: &mut Notifications, changes: NotificationChanges, problems: 
         (&mut settings.security_notices, changes.security_notices),
     ] {
         *setting = change.unwrap_or(*setting);
-    }
-}
-
-fn conflict(expected: i64, current: i64) -> Problem {
-    let message = format!("The user is at revision {current} by now, not {expected}; read it again.");
-    Problem {
-        current_revision: Some(current),
-        ..Problem::at(&["revision"], ErrorCode::Conflict, message)
     }
 }

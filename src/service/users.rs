@@ -10,7 +10,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
 use crate::domain::role::Permission;
 use crate::domain::user::{DisabledBy, User, UserStatus};
-use crate::service::audit::{Action, diff, user_fields};
+use crate::service::audit::{Action, diff, gone, user_fields};
 use crate::service::history::{Scoped, narrow};
 use crate::service::{Caller, ErrorCode, Problem, Result};
 use crate::store::StoreError;
@@ -180,10 +180,7 @@ impl UserWrites<'_> {
     /// `NotFound`, `NotAllowed`, `LastMaster`; those of the store.
     pub async fn delete(&self, id: UserId) -> Result<UserId> {
         let (user, account) = self.writable(id).await?;
-        let mut changes = diff(&Vec::new(), &user_fields(&user));
-        for change in &mut changes {
-            change.before = change.after.take();
-        }
+        let changes = self.caller.named(gone(user_fields(&user))).await?;
         let audit = self.caller.audit(action_on("deleteUser", &user, &account, changes))?;
         match self.caller.store().delete_user(id, &audit).await {
             Err(StoreError::LastMaster) => Err(last_master().into()),
@@ -221,6 +218,7 @@ impl UserWrites<'_> {
         if changes.is_empty() {
             return Ok(Some(before.clone()));
         }
+        let changes = self.caller.named(changes).await?;
         let after = User {
             updated_at: self.caller.now(),
             revision: before.revision + 1,

@@ -1,6 +1,7 @@
 //! Accounts, and the roles and groups that they are made of.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::domain::account::{Account, AccountName};
 use crate::domain::audit::AuditEntry;
@@ -27,6 +28,18 @@ pub trait AccountStore {
     /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound).
     async fn update_account(&self, account: &Account, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
 
+    /// Deletes an account: from here on nobody of it signs in, and nothing of it is found through it. What it leaves
+    /// behind goes in bounded steps, by [`Self::clear_deleted`].
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::store::StoreError::NotFound).
+    async fn delete_account(&self, account: AccountId, at: Timestamp, audit: &AuditEntry) -> Result<()>;
+
+    /// Removes what deleted accounts left behind, its history and its audit log among it; says how many entries went.
+    /// `now` decides when an account is looked after for the last time: an hour after its end, so that what was being
+    /// written in that moment goes too.
+    async fn clear_deleted(&self, now: Timestamp) -> Result<u64>;
+
     /// Those that exist, in any order.
     async fn accounts_by_ids(&self, ids: &[AccountId]) -> Result<Vec<Account>>;
 
@@ -49,6 +62,20 @@ pub trait RoleStore {
     /// [`Taken`](crate::store::StoreError::Taken) by the folded name.
     async fn create_role(&self, role: &Role, audit: &AuditEntry) -> Result<()>;
 
+    /// Replaces name, description and permissions of a role whose revision is still `expected_revision`; `role.revision` is
+    /// the new one.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound),
+    /// [`Taken`](crate::store::StoreError::Taken).
+    async fn update_role(&self, role: &Role, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
+
+    /// Deletes a role and takes it from every user who holds it; the users' revisions grow, at that moment.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::store::StoreError::NotFound).
+    async fn delete_role(&self, role: &Role, at: Timestamp, audit: &AuditEntry) -> Result<()>;
+
     /// Those that exist, in any order.
     async fn roles_by_ids(&self, ids: &[RoleId]) -> Result<Vec<Role>>;
 
@@ -70,6 +97,21 @@ pub trait GroupStore {
     /// # Errors
     /// [`Taken`](crate::store::StoreError::Taken) by the folded name.
     async fn create_group(&self, group: &Group, audit: &AuditEntry) -> Result<()>;
+
+    /// Replaces name and description of a group whose revision is still `expected_revision`; `group.revision` is the new
+    /// one.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound),
+    /// [`Taken`](crate::store::StoreError::Taken).
+    async fn update_group(&self, group: &Group, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
+
+    /// Deletes a group and takes it from every user who is in it; who is in no other then falls back to the account's Main
+    /// group. The users' revisions grow, at that moment. The Main group itself stays where it is.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::store::StoreError::NotFound), also for the Main group.
+    async fn delete_group(&self, group: &Group, at: Timestamp, audit: &AuditEntry) -> Result<()>;
 
     /// Those that exist, in any order.
     async fn groups_by_ids(&self, ids: &[GroupId]) -> Result<Vec<Group>>;

@@ -64,7 +64,10 @@ impl Account {
 
     /// The directory that its LDAP users sign in with; null: LDAP is off for this account.
     async fn directory(&self) -> Option<Directory> {
-        self.0.directory.clone().map(|name| Directory::new(name, self.0.id))
+        self.0
+            .directory
+            .clone()
+            .map(|name| Directory::new(name, Some(self.0.id)))
     }
 
     /// Local passwords are refused, those of operators excepted.

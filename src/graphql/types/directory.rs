@@ -14,13 +14,13 @@ use crate::graphql::scalars::DateTime;
 #[derive(Debug, Clone)]
 pub struct Directory {
     name: String,
-    account: AccountId,
+    account: Option<AccountId>,
 }
 
 impl Directory {
-    /// That directory, as seen through one account.
+    /// That directory, as seen through one account, or for operators by itself.
     #[must_use]
-    pub fn new(name: String, account: AccountId) -> Self {
+    pub fn new(name: String, account: Option<AccountId>) -> Self {
         Self { name, account }
     }
 }

@@ -2,9 +2,8 @@
 
 use async_graphql::{ID, InputObject, MaybeUndefined};
 
-use crate::domain::password::PasswordPolicy;
 use crate::graphql::node_id::{self, NodeId};
-use crate::service::{ErrorCode, NotificationChanges, Problem, Problems};
+use crate::service::{ErrorCode, NotificationChanges, PolicyChanges, Problem, Problems};
 
 /// Changes to notification settings; absent means unchanged.
 #[derive(Debug, Default, InputObject)]
@@ -59,24 +58,17 @@ pub struct PasswordPolicyInput {
     lockout_minutes: Option<i32>,
 }
 
-impl PasswordPolicyInput {
-    /// The policy with these changes; a number below zero is out of every range and stays out of it.
-    #[must_use]
-    pub fn over(&self, policy: PasswordPolicy) -> PasswordPolicy {
-        let number = |given: Option<i32>, kept: u32| given.map_or(kept, |n| u32::try_from(n).unwrap_or(u32::MAX));
-        PasswordPolicy {
-            min_length: number(self.min_length, policy.min_length),
-            min_strength: self
-                .min_strength
-                .map_or(policy.min_strength, |n| u8::try_from(n).unwrap_or(u8::MAX)),
-            max_age_days: match self.max_age_days {
-                MaybeUndefined::Undefined => policy.max_age_days,
-                MaybeUndefined::Null => None,
-                MaybeUndefined::Value(days) => Some(u32::try_from(days).unwrap_or(u32::MAX)),
-            },
-            history: number(self.history, policy.history),
-            lockout_threshold: number(self.lockout_threshold, policy.lockout_threshold),
-            lockout_minutes: number(self.lockout_minutes, policy.lockout_minutes),
+impl From<PasswordPolicyInput> for PolicyChanges {
+    /// A number below zero is out of every range and stays out of it.
+    fn from(input: PasswordPolicyInput) -> Self {
+        let number = |given: i32| u32::try_from(given).unwrap_or(u32::MAX);
+        Self {
+            min_length: input.min_length.map(number),
+            min_strength: input.min_strength.map(|n| u8::try_from(n).unwrap_or(u8::MAX)),
+            max_age_days: clearable(input.max_age_days).map(|days| days.map(number)),
+            history: input.history.map(number),
+            lockout_threshold: input.lockout_threshold.map(number),
+            lockout_minutes: input.lockout_minutes.map(number),
         }
     }
 }

@@ -6,10 +6,11 @@ use super::model::{account_matches, check_pages, sort};
 use super::sample::{Maker, at, audited, reload, token};
 use crate::domain::account::{Account, AccountName, AccountStatus, Language};
 use crate::domain::ids::AccountId;
+use crate::domain::login_event::{LoginEvent, LoginOutcome};
 use crate::domain::page::PageRequest;
 use crate::domain::password::PasswordPolicy;
-use crate::domain::query::{AccountFilter, AccountOrder, AccountOrderField, Direction};
-use crate::store::{Store, StoreError, Unique};
+use crate::domain::query::{AccountFilter, AccountOrder, AccountOrderField, AuditFilter, Direction, LoginEventFilter};
+use crate::store::{Failures, LoginRecord, Store, StoreError, Unique};
 
 pub(crate) async fn come_with_their_main_group(store: Arc<dyn Store>) {
     let mut make = Maker::default();
@@ -290,4 +291,76 @@ pub(crate) async fn find_search_prefixes_literally(store: Arc<dyn Store>) {
         }
     }
     assert!(hits > 60, "only {hits}");
+}
+
+pub(crate) async fn are_deleted_with_everything(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let blue = make.stored_account(&store, "blue").await;
+    let mut kept = Vec::new();
+    for (account, n) in [(&acme, 1), (&blue, 2)] {
+        let (role, entry) = (make.role(account.id, "Support"), make.entry(account.id));
+        store.create_role(&role, &entry).await.unwrap();
+        let ann = make.stored_master(&store, account, "ann").await;
+        let record = make.sign_in(&ann, n, token(u8::try_from(n).unwrap()));
+        store.record_login(&record).await.unwrap();
+        kept.push((role, ann));
+    }
+    let log = |account: AccountId| AuditFilter {
+        account: Some(account),
+        ..AuditFilter::default()
+    };
+    let history = |account: AccountId| LoginEventFilter {
+        account: Some(account),
+        ..LoginEventFilter::default()
+    };
+    let before = store.count_audit_entries(&[log(blue.id)]).await.unwrap()[0];
+
+    let entry = make.entry(blue.id);
+    store.delete_account(acme.id, at(100), &entry).await.unwrap();
+    // At once: nobody gets in, and the name is free.
+    assert_eq!(store.identity(&token(1)).await.unwrap(), None);
+    assert!(store.candidate(&acme.name, None).await.unwrap().is_none());
+    assert_eq!(store.accounts_by_ids(&[acme.id]).await.unwrap(), []);
+    let again = make.stored_account(&store, "acme").await;
+    assert_ne!(again.id, acme.id);
+
+    store.clear_deleted(at(101)).await.unwrap();
+    let (role, ann) = &kept[0];
+    assert_eq!(store.roles_by_ids(&[role.id]).await.unwrap(), []);
+    assert_eq!(store.users_by_ids(&[ann.id]).await.unwrap(), []);
+    assert_eq!(store.main_group(acme.id).await.unwrap(), None);
+    let counts = store.count_login_events(&[history(acme.id), history(blue.id)]).await;
+    assert_eq!(counts.unwrap(), [0, 1]);
+    let counts = store.count_audit_entries(&[log(acme.id), log(blue.id)]).await;
+    assert_eq!(counts.unwrap(), [0, before + 1]);
+    // The other account is as it was.
+    let (role, ann) = &kept[1];
+    assert_eq!(
+        store.roles_by_ids(&[role.id]).await.unwrap(),
+        std::slice::from_ref(role)
+    );
+    assert_eq!(store.users_by_ids(&[ann.id]).await.unwrap().len(), 1);
+    assert!(store.identity(&token(2)).await.unwrap().is_some());
+
+    // What was being written in that moment goes too, for an hour.
+    let late = LoginEvent {
+        account: acme.id,
+        user: None,
+        ..make.event(ann, 102, LoginOutcome::UnknownUser)
+    };
+    let late = LoginRecord {
+        event: late,
+        opened: None,
+        failures: Failures::Unchanged,
+    };
+    store.record_login(&late).await.unwrap();
+    assert_eq!(store.clear_deleted(at(100 + 3599)).await.unwrap(), 1);
+    assert_eq!(store.count_login_events(&[history(acme.id)]).await.unwrap(), [0]);
+    assert_eq!(store.clear_deleted(at(100 + 3600)).await.unwrap(), 0);
+
+    let entry = make.entry(blue.id);
+    let missing = store.delete_account(acme.id, at(103), &entry).await;
+    assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
+    assert_eq!(store.count_audit_entries(&[log(blue.id)]).await.unwrap(), [before + 1]);
 }

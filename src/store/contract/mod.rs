@@ -33,7 +33,7 @@ macro_rules! contract_suite {
             accounts {
                 come_with_their_main_group, have_unique_names, race_for_a_name, are_found_by_id_and_name,
                 are_updated_at_their_revision, keep_name_and_creation_when_updated, lose_sessions_when_frozen,
-                are_listed_filtered_and_paged, find_search_prefixes_literally,
+                are_listed_filtered_and_paged, find_search_prefixes_literally, are_deleted_with_everything,
             }
             audit {
                 reads_back_whole, is_filtered_and_paged, takes_its_entry_with_each_change, takes_none_of_a_failed_change,
@@ -46,7 +46,7 @@ macro_rules! contract_suite {
             }
             groups {
                 have_unique_folded_names, race_for_a_name, are_found_by_id, are_listed_filtered_and_paged,
-                are_inserted_in_bulk_or_not_at_all,
+                are_inserted_in_bulk_or_not_at_all, are_updated_at_their_revision, leave_their_members_to_the_main_group,
             }
             history {
                 reads_back_whole, is_filtered_and_paged, is_paged_under_new_sign_ins, gives_the_recent_ones_of_many_users,
@@ -67,7 +67,7 @@ macro_rules! contract_suite {
             }
             roles {
                 have_unique_folded_names, race_for_a_name, are_found_by_id, are_listed_filtered_and_paged,
-                are_inserted_in_bulk_or_not_at_all,
+                are_inserted_in_bulk_or_not_at_all, are_updated_at_their_revision, are_taken_from_their_holders,
             }
             sessions {
                 are_read_with_user_account_and_roles, expire, come_newest_first_and_bounded, are_touched_forwards_only,

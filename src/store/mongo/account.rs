@@ -1,13 +1,18 @@
 //! Accounts.
 
-use async_trait::async_trait;
-use mongodb::bson::{doc, serialize_to_document};
+use std::time::Duration;
 
-use super::documents::{AccountDocument, Id, word};
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+use mongodb::bson::{doc, serialize_to_document};
+use serde::Deserialize;
+
+use super::documents::{AccountDocument, At, Id, word};
 use super::keyset::Order;
 use super::lists::{Filter, search};
-use super::transaction::{READ_LIMIT, bounded};
-use super::{MongoStore, round_trip};
+use super::transaction::{INTENT_LIMIT, READ_LIMIT, bounded};
+use super::{MongoStore, earlier, round_trip};
 use crate::domain::account::{Account, AccountName, AccountStatus};
 use crate::domain::audit::AuditEntry;
 use crate::domain::group::Group;
@@ -15,6 +20,9 @@ use crate::domain::ids::AccountId;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{AccountFilter, AccountOrder, AccountOrderField};
 use crate::store::{AccountStore, Result, StoreError};
+
+/// How long a deleted account is looked after.
+const CLEARED_FOR: Duration = Duration::from_secs(60 * 60);
 
 fn filter(filter: &AccountFilter) -> Result<Filter> {
     let status = filter.status.as_ref().map(word).transpose()?;
@@ -84,6 +92,58 @@ impl AccountStore for MongoStore {
             })
         })
         .await
+    }
+
+    async fn delete_account(&self, account: AccountId, at: Timestamp, audit: &AuditEntry) -> Result<()> {
+        self.transaction(
+            (self, Id::from(account), at, audit),
+            |session, (store, id, at, audit)| {
+                Box::pin(async move {
+                    round_trip("delete");
+                    let deleting = store.accounts.delete_one(doc! { "_id": *id });
+                    if deleting.session(&mut *session).await?.deleted_count == 0 {
+                        return Err(StoreError::NotFound.into());
+                    }
+                    round_trip("insert");
+                    store
+                        .deletions
+                        .insert_one(doc! { "_id": *id, "deleted_at": At(*at) })
+                        .session(&mut *session)
+                        .await?;
+                    store.end_sessions(session, doc! { "account": *id }).await?;
+                    store.write_audit(session, audit).await
+                })
+            },
+        )
+        .await
+    }
+
+    async fn clear_deleted(&self, now: Timestamp) -> Result<u64> {
+        #[derive(Deserialize)]
+        struct Deletion {
+            #[serde(rename = "_id")]
+            account: Id,
+        }
+        round_trip("find");
+        let deletions = self.deletions.clone_with_type::<Deletion>();
+        let finding = deletions.find(doc! {}).max_time(READ_LIMIT);
+        let found: Vec<Deletion> = bounded(READ_LIMIT, async { Ok(finding.await?.try_collect().await?) }).await?;
+        let mut gone = 0;
+        for Deletion { account } in found {
+            let of = || doc! { "account": account };
+            gone += self.purge_from(&self.users, of()).await?;
+            gone += self.purge_from(&self.sessions, of()).await?;
+            gone += self.purge_from(&self.roles, of()).await?;
+            gone += self.purge_from(&self.groups, of()).await?;
+            gone += self.purge_from(&self.failures, of()).await?;
+            gone += self.purge_from(&self.login_events, of()).await?;
+            gone += self.purge_from(&self.audit, of()).await?;
+        }
+        let over = At(earlier(now, CLEARED_FOR));
+        round_trip("delete");
+        let forgetting = self.deletions.delete_many(doc! { "deleted_at": { "$lte": over } });
+        bounded(INTENT_LIMIT, async { Ok(forgetting.await.map(drop)?) }).await?;
+        Ok(gone)
     }
 
     async fn accounts_by_ids(&self, ids: &[AccountId]) -> Result<Vec<Account>> {

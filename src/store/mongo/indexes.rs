@@ -32,8 +32,9 @@ pub(super) mod collections {
     pub(in super::super) const AUDIT: &str = "audit";
     pub(in super::super) const FAILURES: &str = "failures";
     pub(in super::super) const ATTEMPTS: &str = "attempts";
+    pub(in super::super) const DELETIONS: &str = "deletions";
 }
-use collections::{ACCOUNTS, ATTEMPTS, AUDIT, FAILURES, GROUPS, LOGIN_EVENTS, ROLES, SESSIONS, USERS};
+use collections::{ACCOUNTS, ATTEMPTS, AUDIT, DELETIONS, FAILURES, GROUPS, LOGIN_EVENTS, ROLES, SESSIONS, USERS};
 
 /// The server's codes for "somebody else is just making this", after which asking again finds it made.
 const BEING_MADE: [i32; 4] = [
@@ -162,6 +163,7 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
                 expiring("attempts_expiry", "expires_at"),
             ],
         ),
+        (DELETIONS, vec![index("deletions_time", doc! { "deleted_at": 1 })]),
     ]
 }
 

@@ -18,6 +18,7 @@
 //! | `audit` | the audit log | | `{account: 1, _id: 1}` |
 //! | `failures` | counters of wrong passwords | `account, login, network` | `{account: 1, login: 1}` |
 //! | `attempts` | counters of attempts in a window, by a digest that may be of an address; gone minutes later | | `{_id: "hashed"}` |
+//! | `deletions` | accounts that are deleted, while what they leave behind is removed | | none: as `accounts` |
 
 mod account;
 mod audit;
@@ -70,6 +71,7 @@ pub struct MongoStore {
     audit: Collection<AuditDocument>,
     failures: Collection<Document>,
     attempts: Collection<Document>,
+    deletions: Collection<Document>,
 }
 
 impl fmt::Debug for MongoStore {
@@ -91,6 +93,7 @@ impl MongoStore {
             audit: database.collection(collections::AUDIT),
             failures: database.collection(collections::FAILURES),
             attempts: database.collection(collections::ATTEMPTS),
+            deletions: database.collection(collections::DELETIONS),
             client,
             database,
         }

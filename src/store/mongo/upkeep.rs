@@ -12,7 +12,7 @@ use super::connect::{deployment, hello};
 use super::documents::At;
 use super::transaction::{INTENT_LIMIT, bounded};
 use super::{MongoStore, indexes, round_trip};
-use crate::store::{NewPerson, Result, Retention, StoreCheck, StoreError, Upkeep};
+use crate::store::{AccountStore as _, NewPerson, Result, Retention, StoreCheck, StoreError, Upkeep};
 
 /// The longest that a ping takes: under the two seconds that `/readyz` has.
 const PING_LIMIT: Duration = Duration::from_millis(1_900);
@@ -34,7 +34,7 @@ struct Named {
 
 impl MongoStore {
     /// Removes what matches, a step at a time.
-    async fn purge_from<D: Send + Sync>(&self, collection: &Collection<D>, filter: Document) -> Result<u64> {
+    pub(super) async fn purge_from<D: Send + Sync>(&self, collection: &Collection<D>, filter: Document) -> Result<u64> {
         let named = collection.clone_with_type::<Named>();
         let mut removed = 0;
         loop {
@@ -118,7 +118,8 @@ impl Upkeep for MongoStore {
 
     async fn purge(&self, retention: &Retention) -> Result<u64> {
         let now = At(retention.now);
-        let mut removed = self
+        let mut removed = self.clear_deleted(retention.now).await?;
+        removed += self
             .purge_from(&self.sessions, doc! { "expires_at": { "$lte": now } })
             .await?;
         removed += self

@@ -1,6 +1,7 @@
 //! Accounts.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use crate::domain::account::{Account, AccountName, AccountStatus};
@@ -14,6 +15,11 @@ use crate::store::sqlite::names::{Name, Named};
 use crate::store::sqlite::rows::{self, Id, by_ids, first, json, millis, select};
 use crate::store::sqlite::{SqliteStore, audit, group, keyset};
 use crate::store::{AccountStore, Result, StoreError};
+
+/// How many entries of a deleted account go in one step, so that it holds up writers for milliseconds only.
+const CLEAR_STEP: usize = 1000;
+/// How long a deleted account is looked after.
+const CLEARED_FOR_MILLIS: i64 = 60 * 60 * 1000;
 
 /// The account where the condition on one value holds.
 pub(super) fn find(connection: &Connection, condition: &'static str, value: &dyn ToSql) -> Result<Option<Account>> {
@@ -108,6 +114,46 @@ impl AccountStore for SqliteStore {
             audit::insert(tx, &entry)
         })
         .await
+    }
+
+    async fn delete_account(&self, account: AccountId, at: Timestamp, entry: &AuditEntry) -> Result<()> {
+        let entry = entry.clone();
+        self.write("delete_account", move |tx| {
+            // In this order, as the later ones are referenced by the earlier.
+            for table in ["sessions", "users", "roles", "groups", "failures"] {
+                tx.execute(&format!("DELETE FROM {table} WHERE account = ?"), [account.blob()])?;
+            }
+            let deleted = tx.execute("DELETE FROM accounts WHERE id = ?", [account.blob()])?;
+            if deleted == 0 {
+                return Err(StoreError::NotFound);
+            }
+            tx.execute(
+                "INSERT INTO deletions (account, deleted_at) VALUES (?, ?)",
+                params![account.blob(), millis(at)],
+            )?;
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn clear_deleted(&self, now: Timestamp) -> Result<u64> {
+        let mut gone = 0;
+        for table in ["login_events", "audit_entries"] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \
+                 WHERE account IN (SELECT account FROM deletions) LIMIT {CLEAR_STEP})"
+            );
+            gone += self
+                .in_steps("clear_deleted", CLEAR_STEP, move |tx| Ok(tx.execute(&sql, [])?))
+                .await?;
+        }
+        let over = millis(now).saturating_sub(CLEARED_FOR_MILLIS);
+        self.write("clear_deleted", move |tx| {
+            tx.execute("DELETE FROM deletions WHERE deleted_at <= ?", [over])?;
+            Ok(())
+        })
+        .await?;
+        Ok(gone)
     }
 
     async fn accounts_by_ids(&self, ids: &[AccountId]) -> Result<Vec<Account>> {

@@ -13,7 +13,10 @@ use crate::store::{Result, StoreError};
 pub const BUSY: Duration = Duration::from_secs(10);
 
 /// The schema's versions, oldest first; a file's `user_version` says how many of them it has.
-pub(super) const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_init.sql")];
+pub(super) const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_init.sql"),
+    include_str!("migrations/0002_deletions.sql"),
+];
 
 /// How many migrations a file has had that is up to date.
 pub(super) const SCHEMA: i64 = MIGRATIONS.len() as i64;

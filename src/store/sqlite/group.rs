@@ -1,9 +1,11 @@
 //! Groups.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use crate::domain::audit::AuditEntry;
+use crate::domain::grant::GrantTarget;
 use crate::domain::group::Group;
 use crate::domain::ids::{AccountId, GroupId};
 use crate::domain::page::{Page, PageRequest};
@@ -11,8 +13,8 @@ use crate::domain::query::NamedFilter;
 use crate::domain::text::fold;
 use crate::store::sqlite::role::{BY_NAME, named};
 use crate::store::sqlite::rows::{self, Id, by_ids, first, millis, select};
-use crate::store::sqlite::{SqliteStore, audit, keyset};
-use crate::store::{GroupStore, Result};
+use crate::store::sqlite::{SqliteStore, account, audit, keyset, user};
+use crate::store::{GroupStore, Result, StoreError};
 
 pub(super) fn insert(connection: &Connection, group: &Group) -> Result<()> {
     connection
@@ -40,6 +42,50 @@ impl GroupStore for SqliteStore {
         let (group, entry) = (group.clone(), entry.clone());
         self.write("create_group", move |tx| {
             insert(tx, &group)?;
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn update_group(&self, group: &Group, expected_revision: i64, entry: &AuditEntry) -> Result<()> {
+        let (group, entry) = (group.clone(), entry.clone());
+        self.write("update_group", move |tx| {
+            let revision = "SELECT revision FROM groups WHERE id = ?";
+            account::expect_revision(tx, revision, group.id, expected_revision)?;
+            tx.prepare_cached(
+                "UPDATE groups SET name = ?, name_fold = ?, description = ?, updated_at = ?, revision = ? WHERE id = ?",
+            )?
+            .execute(params![
+                group.name,
+                fold(&group.name),
+                group.description,
+                millis(group.updated_at),
+                group.revision,
+                group.id.blob(),
+            ])?;
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn delete_group(&self, group: &Group, at: Timestamp, entry: &AuditEntry) -> Result<()> {
+        let (account, group, entry) = (group.account, group.id, entry.clone());
+        self.write("delete_group", move |tx| {
+            let deleted = tx
+                .prepare_cached("DELETE FROM groups WHERE id = ? AND NOT is_main")?
+                .execute([group.blob()])?;
+            if deleted == 0 {
+                return Err(StoreError::NotFound);
+            }
+            let main = first(
+                tx,
+                &select(rows::GROUP, "groups", "account = ? AND is_main"),
+                [account.blob()],
+                rows::group,
+            )?;
+            let members = "SELECT user FROM user_groups WHERE group_id = ?";
+            let target = GrantTarget::Group(group);
+            user::take_grant(tx, members, group.blob(), target, main.map(|main| main.id), at)?;
             audit::insert(tx, &entry)
         })
         .await

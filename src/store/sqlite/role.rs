@@ -1,17 +1,19 @@
 //! Roles.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use crate::domain::audit::AuditEntry;
+use crate::domain::grant::GrantTarget;
 use crate::domain::ids::RoleId;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{Direction, NamedFilter};
 use crate::domain::role::Role;
 use crate::domain::text::fold;
 use crate::store::sqlite::rows::{self, Id, by_ids, json, millis};
-use crate::store::sqlite::{SqliteStore, audit, keyset};
-use crate::store::{Result, RoleStore};
+use crate::store::sqlite::{SqliteStore, account, audit, keyset, user};
+use crate::store::{Result, RoleStore, StoreError};
 
 /// Roles and groups come by folded name.
 pub(super) const BY_NAME: keyset::Order = keyset::Order {
@@ -59,6 +61,45 @@ impl RoleStore for SqliteStore {
         let (role, entry) = (role.clone(), entry.clone());
         self.write("create_role", move |tx| {
             insert(tx, &role)?;
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn update_role(&self, role: &Role, expected_revision: i64, entry: &AuditEntry) -> Result<()> {
+        let (role, entry) = (role.clone(), entry.clone());
+        self.write("update_role", move |tx| {
+            let revision = "SELECT revision FROM roles WHERE id = ?";
+            account::expect_revision(tx, revision, role.id, expected_revision)?;
+            tx.prepare_cached(
+                "UPDATE roles SET name = ?, name_fold = ?, description = ?, permissions = ?, updated_at = ?, \
+                 revision = ? WHERE id = ?",
+            )?
+            .execute(params![
+                role.name,
+                fold(&role.name),
+                role.description,
+                json(&role.permissions)?,
+                millis(role.updated_at),
+                role.revision,
+                role.id.blob(),
+            ])?;
+            audit::insert(tx, &entry)
+        })
+        .await
+    }
+
+    async fn delete_role(&self, role: &Role, at: Timestamp, entry: &AuditEntry) -> Result<()> {
+        let (role, entry) = (role.id, entry.clone());
+        self.write("delete_role", move |tx| {
+            let holders = "SELECT user FROM user_roles WHERE role = ?";
+            user::take_grant(tx, holders, role.blob(), GrantTarget::Role(role), None, at)?;
+            let deleted = tx
+                .prepare_cached("DELETE FROM roles WHERE id = ?")?
+                .execute([role.blob()])?;
+            if deleted == 0 {
+                return Err(StoreError::NotFound);
+            }
             audit::insert(tx, &entry)
         })
         .await

@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 
 use crate::store::sqlite::connection::{self, MIGRATIONS, SCHEMA};
 use crate::store::sqlite::rows::millis;
 use crate::store::sqlite::{SqliteStore, history, user};
-use crate::store::{NewPerson, Result, Retention, StoreCheck, StoreError, Upkeep};
+use crate::store::{AccountStore as _, NewPerson, Result, Retention, StoreCheck, StoreError, Upkeep};
 
 /// What `/readyz` waits for.
 const PING: Duration = Duration::from_secs(2);
 
 /// How many entries one step of a purge removes, so that it holds up writers for milliseconds only.
-const STEP: i64 = 1000;
+const STEP: u32 = 1000;
 
 /// The tables and indexes of a database.
 fn objects(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
@@ -32,6 +32,26 @@ fn expected_objects() -> Result<BTreeSet<String>> {
         model.execute_batch(migration)?;
     }
     Ok(objects(&model)?)
+}
+
+impl SqliteStore {
+    /// Writes step after step until one does less than `full`; says how much was done.
+    pub(super) async fn in_steps(
+        &self,
+        intent: &'static str,
+        full: usize,
+        step: impl Fn(&Transaction<'_>) -> Result<usize> + Clone + Send + 'static,
+    ) -> Result<u64> {
+        let mut done = 0;
+        loop {
+            let step = step.clone();
+            let count = self.write(intent, move |tx| step(tx)).await?;
+            done += count as u64;
+            if count < full {
+                return Ok(done);
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -118,19 +138,10 @@ impl Upkeep for SqliteStore {
                 retention.audit_before,
             ),
         ];
-        let mut gone = 0;
+        let mut gone = self.clear_deleted(retention.now).await?;
         for (sql, limit) in steps {
-            loop {
-                let step = self
-                    .write("purge", move |tx| {
-                        Ok(tx.prepare_cached(sql)?.execute(params![millis(limit), STEP])? as u64)
-                    })
-                    .await?;
-                gone += step;
-                if step < STEP.unsigned_abs() {
-                    break;
-                }
-            }
+            let step = move |tx: &Transaction<'_>| Ok(tx.prepare_cached(sql)?.execute(params![millis(limit), STEP])?);
+            gone += self.in_steps("purge", STEP as usize, step).await?;
         }
         Ok(gone)
     }

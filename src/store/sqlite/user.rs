@@ -1,11 +1,13 @@
 //! Users and their passwords.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
-use crate::domain::ids::{AccountId, SessionId, UserId};
+use crate::domain::grant::{Grant, GrantSource, GrantTarget};
+use crate::domain::ids::{AccountId, GroupId, SessionId, UserId};
 use crate::domain::login::Login;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
@@ -85,6 +87,43 @@ fn index_grants(connection: &Connection, user: &User) -> Result<()> {
     let mut in_group = connection.prepare_cached("INSERT INTO user_groups (group_id, user) VALUES (?, ?)")?;
     for group in user.groups() {
         in_group.execute([group.blob(), user.id.blob()])?;
+    }
+    Ok(())
+}
+
+/// Takes a grant from each of the users that `holders` finds by one value; who is in no group then is put into `main`.
+pub(super) fn take_grant(
+    tx: &Transaction<'_>,
+    holders: &'static str,
+    value: [u8; 16],
+    target: GrantTarget,
+    main: Option<GroupId>,
+    at: Timestamp,
+) -> Result<()> {
+    let holders = rows::all(tx, holders, [value], |row| row.get::<Vec<u8>>())?;
+    let mut forget_roles = tx.prepare_cached("DELETE FROM user_roles WHERE user = ?1 AND role = ?2")?;
+    let mut forget_groups = tx.prepare_cached("DELETE FROM user_groups WHERE user = ?1 AND group_id = ?2")?;
+    let mut join = tx.prepare_cached("INSERT INTO user_groups (group_id, user) VALUES (?, ?)")?;
+    let mut change =
+        tx.prepare_cached("UPDATE users SET grants = ?, updated_at = ?, revision = revision + 1 WHERE id = ?")?;
+    for user in holders {
+        let found: Option<Vec<Grant>> = first(tx, "SELECT grants FROM users WHERE id = ?", [&user], |row| row.json())?;
+        let mut grants = found.unwrap_or_default();
+        grants.retain(|grant| grant.target != target);
+        forget_roles.execute(params![user, value])?;
+        forget_groups.execute(params![user, value])?;
+        let in_a_group = grants.iter().any(|g| matches!(g.target, GrantTarget::Group(_)));
+        if let Some(main) = main.filter(|_| !in_a_group) {
+            grants.push(Grant {
+                target: GrantTarget::Group(main),
+                source: GrantSource::Default,
+                directory_group_dn: None,
+                granted_by: None,
+                granted_at: at,
+            });
+            join.execute(params![main.blob(), user])?;
+        }
+        change.execute(params![json(&grants)?, millis(at), user])?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The schema over both stores, asked over HTTP.
 
+mod access;
+mod accounts;
 mod batching;
 mod execution;
 mod impersonation;
