@@ -151,7 +151,7 @@ impl App {
     /// [`AppError::Http`].
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> Result<(), AppError> {
         let upkeep = spawn_upkeep(Arc::clone(&self.services));
-        let served = http::serve(listener, self.tls, http::router(self.http), shutdown).await;
+        let served = http::serve(listener, self.tls, self.http, shutdown).await;
         drop(upkeep);
         self.services.store.close().await;
         Ok(served?)

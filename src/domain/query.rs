@@ -199,6 +199,20 @@ pub struct LoginEventFilter {
     pub until: Option<Timestamp>,
 }
 
+impl LoginEventFilter {
+    /// Is this one of them? What a store finds by the filter is what this holds for.
+    #[must_use]
+    pub fn matches(&self, event: &LoginEvent) -> bool {
+        self.account.is_none_or(|account| event.account == account)
+            && self.user.is_none_or(|user| event.user == Some(user))
+            && self.outcomes.as_ref().is_none_or(|some| some.contains(&event.outcome))
+            && self.methods.as_ref().is_none_or(|some| some.contains(&event.method))
+            && self.ip.is_none_or(|ip| event.origin.ip == ip)
+            && self.since.is_none_or(|since| event.at >= since)
+            && self.until.is_none_or(|until| event.at < until)
+    }
+}
+
 /// Where a sign-in stands in the history.
 #[must_use]
 pub fn login_event_position(event: &LoginEvent) -> Position {

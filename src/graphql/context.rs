@@ -112,7 +112,17 @@ impl RequestState {
 
     fn become_principal(&self, principal: Principal) {
         self.changed.store(true, Ordering::Relaxed);
-        *lock(&self.caller.0) = self.services.caller(Arc::new(principal), Some(self.origin.ip));
+        self.ask_as(Arc::new(principal));
+    }
+
+    fn ask_as(&self, principal: Arc<Principal>) {
+        *lock(&self.caller.0) = self.services.caller(principal, Some(self.origin.ip));
+    }
+
+    /// Begins another answer of a subscription: for whoever asks by now, and with a whole budget.
+    pub(super) fn renew(&self, principal: Arc<Principal>) {
+        self.ask_as(principal);
+        self.budget.store(MAX_ENTRIES, Ordering::Relaxed);
     }
 
     /// Sets the session's cookie with the answer.

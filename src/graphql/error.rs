@@ -80,6 +80,17 @@ impl ApiError {
         }
     }
 
+    /// A subscription is over because events of it may be lost.
+    #[must_use]
+    pub fn missed_events() -> Self {
+        Self {
+            code: Code::Unavailable,
+            message: "Events may have been missed; subscribe again, and read the history for those in between."
+                .to_owned(),
+            reason: Some("MISSED_EVENTS"),
+        }
+    }
+
     fn unavailable(detail: &dyn std::fmt::Display) -> Self {
         tracing::warn!(%detail, "a request could not be served");
         Self {

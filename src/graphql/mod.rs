@@ -11,13 +11,16 @@ pub mod node_id;
 pub mod paging;
 pub mod query;
 pub mod scalars;
+pub mod subscription;
 pub mod types;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{EmptySubscription, Request, Response, Schema, SchemaBuilder};
+use async_graphql::{Executor, Request, Response, Schema, SchemaBuilder};
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 
 use crate::access::Principal;
 use crate::auth::SessionSecret;
@@ -26,7 +29,8 @@ use crate::graphql::context::RequestState;
 use crate::graphql::guard::MustChangeGuard;
 use crate::graphql::mutation::Mutation;
 use crate::graphql::query::Query;
-use crate::service::Services;
+use crate::graphql::subscription::Subscription;
+use crate::service::{Place, Presence, Services};
 
 /// What one query may cost.
 #[derive(Debug, Clone, Copy)]
@@ -81,12 +85,13 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
 }
 
-type DoorwardSchema = Schema<Query, Mutation, EmptySubscription>;
+type DoorwardSchema = Schema<Query, Mutation, Subscription>;
 
 /// The executable schema.
 #[derive(Clone)]
 pub struct Api {
     services: Arc<Services>,
+    presence: Presence,
     plain: DoorwardSchema,
     /// The same with a look at every field, for sessions that must change their password.
     guarded: DoorwardSchema,
@@ -111,6 +116,7 @@ impl Api {
             }
         };
         Self {
+            presence: Presence::new(Arc::clone(&services)),
             services,
             plain: limited().finish(),
             guarded: limited().extension(MustChangeGuard).finish(),
@@ -148,6 +154,44 @@ impl Api {
         }
     }
 
+    /// Those who stay connected.
+    #[must_use]
+    pub fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// Runs one subscription for whoever has that place; `None`: nobody. It ends by itself when they may not go on.
+    #[must_use]
+    pub fn subscribe(
+        &self,
+        mut request: Request,
+        place: Option<Place>,
+        origin: EventOrigin,
+    ) -> BoxStream<'static, Response> {
+        if let Some(refusal) = cost::refusal(&mut request).or_else(|| subscription::refusal(&mut request)) {
+            return stream::iter([Response::from_errors(vec![refusal])]).boxed();
+        }
+        let principal = place
+            .as_ref()
+            .map_or_else(|| Arc::new(Principal::Nobody), Place::principal);
+        let context = RequestContext {
+            principal,
+            origin,
+            may_set_cookie: false,
+            shown_session: None,
+        };
+        let state = Arc::new(RequestState::new(Arc::clone(&self.services), context));
+        let mut request = request.data(state);
+        if let Some(place) = place {
+            request = request.data(place);
+        }
+        let coded = |mut response: Response| {
+            error::code_the_uncoded(&mut response.errors);
+            response
+        };
+        Executor::execute_stream(&self.plain, request, None).map(coded).boxed()
+    }
+
     /// The schema in SDL, as in schema/schema.graphql.
     #[must_use]
     pub fn sdl() -> String {
@@ -161,8 +205,8 @@ impl Api {
     }
 }
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query, Mutation::default(), EmptySubscription)
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query, Mutation::default(), Subscription)
 }
 
 /// Whether any operation of the document is a mutation; one that cannot be parsed is refused later anyway.

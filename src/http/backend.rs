@@ -4,11 +4,13 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 
 use crate::access::Person;
 use crate::auth::SessionSecret;
+use crate::domain::login_event::EventOrigin;
 use crate::graphql::{Answer, Api, RequestContext};
-use crate::service;
+use crate::service::{self, Place};
 use crate::store;
 
 /// What the endpoints ask of the layers behind them. [`Api`] is the real one; the seam lets the rules of HTTP be tested
@@ -23,6 +25,20 @@ pub trait Backend: Debug + Send + Sync {
 
     /// Runs one GraphQL request.
     async fn execute(&self, request: async_graphql::Request, context: RequestContext) -> Answer;
+
+    /// Lets whoever has this secret stay connected; `None`: it is nobody's.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn enter(&self, secret: &SessionSecret) -> service::Result<Option<Place>>;
+
+    /// Runs one subscription for whoever has that place; `None`: nobody.
+    fn subscribe(
+        &self,
+        request: async_graphql::Request,
+        place: Option<Place>,
+        origin: EventOrigin,
+    ) -> BoxStream<'static, async_graphql::Response>;
 
     /// Does the store answer?
     ///
@@ -42,6 +58,19 @@ impl Backend for Api {
 
     async fn execute(&self, request: async_graphql::Request, context: RequestContext) -> Answer {
         Api::execute(self, request, context).await
+    }
+
+    async fn enter(&self, secret: &SessionSecret) -> service::Result<Option<Place>> {
+        self.presence().enter(secret).await
+    }
+
+    fn subscribe(
+        &self,
+        request: async_graphql::Request,
+        place: Option<Place>,
+        origin: EventOrigin,
+    ) -> BoxStream<'static, async_graphql::Response> {
+        Api::subscribe(self, request, place, origin)
     }
 
     async fn ping(&self) -> store::Result<()> {

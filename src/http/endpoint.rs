@@ -19,6 +19,7 @@ use super::identity::{Credentials, NOT_VALID, set_cookie};
 use super::media::{Content, Media};
 use super::params;
 use super::refusal::Refusal;
+use super::socket;
 use crate::access::Principal;
 use crate::domain::login_event::EventOrigin;
 use crate::graphql::{Answer, CookieChange, RequestContext, ShownSession};
@@ -28,12 +29,20 @@ use crate::store::StoreError;
 const TAKES_TOO_LONG: &str = "the answer took too long; ask for less, or try again later";
 const STORE_AWAY: &str = "the store is not available; try again later";
 
-/// Answers a GraphQL request.
-pub(super) async fn graphql(
+/// Answers a GraphQL request, or lets a WebSocket come of it.
+pub(super) async fn endpoint(
     State(state): State<HttpState>,
     Extension(origin): Extension<EventOrigin>,
     request: Request,
 ) -> Response {
+    if socket::is_asked_for(&request) {
+        socket::upgrade(state, origin, request).await
+    } else {
+        graphql(state, origin, request).await
+    }
+}
+
+async fn graphql(state: HttpState, origin: EventOrigin, request: Request) -> Response {
     let accepted = Media::accepted(request.headers());
     let media = accepted.unwrap_or(Media::Json);
     let mut cookie = None;
@@ -107,7 +116,7 @@ async fn answer(
     }
 }
 
-async fn in_time<T>(state: &HttpState, future: impl Future<Output = T>) -> Result<T, Refusal> {
+pub(super) async fn in_time<T>(state: &HttpState, future: impl Future<Output = T>) -> Result<T, Refusal> {
     tokio::time::timeout(state.settings.answer_time, future)
         .await
         .map_err(|_| {
@@ -179,7 +188,7 @@ async fn identify(
     }
 }
 
-fn no_identity(error: ServiceError) -> Refusal {
+pub(super) fn no_identity(error: ServiceError) -> Refusal {
     tracing::error!(%error, "whose request it is could not be found out");
     match error {
         ServiceError::Store(StoreError::Unavailable(_)) | ServiceError::Stopped(_) => Refusal::unavailable(STORE_AWAY),

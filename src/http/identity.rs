@@ -30,13 +30,17 @@ impl Credentials {
         match (lines.next(), lines.next()) {
             (None, _) => cookie(headers).map_or(Self::None, |text| Self::Cookie(SessionSecret::parse(text))),
             (Some(_), Some(_)) => Self::Malformed("there is more than one Authorization header; send one"),
-            (Some(line), None) => authorization(line),
+            (Some(line), None) => Self::of_authorization(line.to_str().unwrap_or_default()),
         }
+    }
+
+    /// What an `Authorization` shows, wherever it stands.
+    pub(super) fn of_authorization(text: &str) -> Self {
+        authorization(text.trim())
     }
 }
 
-fn authorization(line: &HeaderValue) -> Credentials {
-    let text = line.to_str().unwrap_or_default().trim();
+fn authorization(text: &str) -> Credentials {
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Credentials::Malformed("the Authorization header should be \"Bearer TOKEN\"");

@@ -1,7 +1,7 @@
 //! The HTTP layer: the GraphQL endpoint, the playground, health.
 //!
 //! What a browser may do with the session's cookie stands in `same_origin`, who asks in `identity`, what is read and
-//! answered in `params` and `endpoint`, how long a client may take in `server`.
+//! answered in `params` and `endpoint`, what goes over a WebSocket in `socket`, how long a client may take in `server`.
 
 mod backend;
 mod endpoint;
@@ -14,6 +14,7 @@ pub mod playground;
 mod refusal;
 mod same_origin;
 mod server;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +46,7 @@ use crate::domain::clock::{Entropy, EntropyError};
 use crate::origin::Origins;
 use observe::{REQUEST_ID, RequestIds};
 use same_origin::OwnOrigins;
+use socket::Sockets;
 
 /// How long browsers remember what CORS allows.
 const CORS_MEMORY: Duration = Duration::from_secs(3600);
@@ -90,6 +92,7 @@ pub struct HttpState {
     settings: Arc<HttpSettings>,
     own_origins: Arc<OwnOrigins>,
     request_ids: Arc<RequestIds>,
+    sockets: Sockets,
 }
 
 impl fmt::Debug for HttpState {
@@ -120,13 +123,14 @@ impl HttpState {
             own_origins: Arc::new(OwnOrigins::new(settings.public_url.clone(), settings.tls)),
             settings: Arc::new(settings),
             request_ids: Arc::new(RequestIds::new(entropy)?),
+            sockets: Sockets::default(),
         })
     }
 }
 
 /// Everything that is served. It needs the peer's address ([`serve`] gives it).
 pub fn router(state: HttpState) -> Router {
-    let graphql = any(endpoint::graphql).layer(cors(&state.settings.allowed_origins));
+    let graphql = any(endpoint::endpoint).layer(cors(&state.settings.allowed_origins));
     Router::new()
         .route("/graphql", graphql)
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))

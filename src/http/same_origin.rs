@@ -57,6 +57,21 @@ impl OwnOrigins {
         }
     }
 
+    /// May this upgrade to a WebSocket rely on the session's cookie?
+    ///
+    /// Browsers ask for one from any page and without asking first, but always say which (RFC 6455 §10.2), so a request
+    /// that does not say it comes from no browser.
+    ///
+    /// # Errors
+    /// Why not, for the client.
+    pub(super) fn check_upgrade(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), &'static str> {
+        if headers.contains_key(SEC_FETCH_SITE) || headers.contains_key(ORIGIN) {
+            self.check(headers, uri)
+        } else {
+            Ok(())
+        }
+    }
+
     /// The origin that the request was sent to.
     ///
     /// A proxy may have taken TLS off, so for the host of `public_url` its scheme is the true one, and that origin is
@@ -155,6 +170,28 @@ mod tests {
         for (headers, expected) in cases {
             assert_eq!(passes(PUBLIC, false, headers), *expected, "{headers:?}");
         }
+    }
+
+    #[test]
+    fn upgrades_say_where_they_come_from_or_come_from_no_browser() {
+        let own = OwnOrigins::new(Url::parse(PUBLIC).unwrap(), false);
+        let passes = |headers: &[(&'static str, &'static str)]| {
+            let map = headers
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            own.check_upgrade(&map.collect(), &Uri::from_static("/graphql")).is_ok()
+        };
+        assert!(passes(&[]));
+        assert!(passes(&[("origin", PUBLIC)]));
+        assert!(passes(&[("sec-fetch-site", "same-origin"), ("origin", PUBLIC)]));
+        assert!(passes(&[
+            ("origin", "http://localhost:8080"),
+            ("host", "localhost:8080")
+        ]));
+        assert!(!passes(&[("origin", "https://evil.test")]));
+        assert!(!passes(&[("origin", "null")]));
+        assert!(!passes(&[("origin", PUBLIC), ("origin", "https://evil.test")]));
+        assert!(!passes(&[("sec-fetch-site", "cross-site"), ("origin", PUBLIC)]));
     }
 
     #[test]

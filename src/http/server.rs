@@ -7,12 +7,13 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::{HttpState, router};
 
 /// A connection must have sent its first request's header by then.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
@@ -119,20 +120,21 @@ fn read<T>(
     })
 }
 
-/// Serves until `shutdown` comes; then takes no more connections, closes those that rest, and waits for the requests that
-/// are under way, ten seconds at most. `listener` is bound already.
+/// Serves until `shutdown` comes; then takes no more connections, closes those that rest and the WebSockets, and waits for
+/// the requests that are under way, ten seconds at most. `listener` is bound already.
 ///
 /// # Errors
 /// [`HttpError::Socket`] when the listener cannot be used.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
-    router: Router,
+    state: HttpState,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), HttpError> {
     let handle = Handle::new();
     let server = with_bounds(axum_server::from_tcp(listener)?.handle(handle.clone()));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let sockets = state.sockets.clone();
+    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
     let serving: Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>> = match tls {
         None => Box::pin(server.serve(service)),
         Some(Tls(config)) => {
@@ -143,9 +145,12 @@ pub async fn serve(
     let mut serving = pin!(serving);
     tokio::select! {
         ended = &mut serving => return Ok(ended?),
-        () = shutdown => handle.graceful_shutdown(Some(DRAIN)),
+        () = shutdown => {}
     }
-    Ok(serving.await?)
+    handle.graceful_shutdown(Some(DRAIN));
+    // What became a WebSocket is not among the requests that the server waits for.
+    let (served, ()) = tokio::join!(serving, sockets.close(DRAIN));
+    Ok(served?)
 }
 
 /// Bounds on what a client that sends slowly, or nothing, may hold.

@@ -11,6 +11,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::LoginEventFilter;
 use crate::service::settings::before;
 use crate::service::{Caller, Result};
+use crate::store::LoginWatch;
 
 /// The part of an account filter that the reach leaves: `None` when that is nothing.
 pub(super) fn narrow(reach: Reach, account: Option<AccountId>) -> Option<(Option<AccountId>, Option<UserId>)> {
@@ -132,6 +133,21 @@ impl Caller {
     /// Older sign-ins may still be stored until the next clearing up, but are gone for everybody.
     fn history_begins(&self) -> Timestamp {
         before(self.now(), self.services.settings.history_retention)
+    }
+
+    /// Watches the sign-ins of everybody; which of them the caller sees is for [`Self::sees_sign_in`] to say of each.
+    ///
+    /// # Errors
+    /// [`Denied`](crate::access::Denied) to nobody and to whom must change the password; those of the store.
+    pub async fn watch_logins(&self) -> Result<LoginWatch> {
+        self.principal().signed_in()?;
+        Ok(self.store().watch_logins().await?)
+    }
+
+    /// Would the caller's history, asked for by this filter, show this sign-in?
+    #[must_use]
+    pub fn sees_sign_in(&self, filter: &LoginEventFilter, event: &LoginEvent) -> bool {
+        filter.matches(event) && self.scope_history(filter).is_some_and(|scoped| scoped.matches(event))
     }
 
     fn scope_history(&self, filter: &LoginEventFilter) -> Option<LoginEventFilter> {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::access::Person;
+use crate::access::{Person, Principal};
 use crate::auth::SessionSecret;
 use crate::domain::account::{Account, AccountStatus};
 use crate::domain::audit::FieldChange;
+use crate::domain::credentials::TokenHash;
 use crate::domain::ids::{AccountId, SessionId, UserId};
 use crate::domain::session::Session;
 use crate::domain::user::{User, UserStatus};
@@ -30,32 +31,76 @@ impl Services {
             return Ok(None);
         };
         let now = self.clock.now();
-        if !self.is_live(&identity, now) {
+        if !self.may_go_on(&identity, now).await? {
             return Ok(None);
         }
-        let session = &identity.session;
-        if let Some(impersonation) = &session.impersonation
-            && !self.impersonator_lives(impersonation, &identity.user, now).await?
-        {
-            return Ok(None);
-        }
-        // A tenth of the idle time keeps short ones alive too.
-        let touch_after = after(session.last_seen_at, TOUCH_EVERY.min(self.settings.session_idle / 10));
-        if now >= touch_after {
-            let store = Arc::clone(&self.store);
-            // Whoever acts for somebody else uses their own session too.
-            let own = session.impersonation.as_ref().map(|i| i.own_session);
-            let used: Vec<SessionId> = std::iter::once(session.id).chain(own).collect();
-            tokio::spawn(async move {
-                for id in used {
-                    if let Err(error) = store.touch_session(id, now).await {
-                        tracing::warn!(%error, "a session's last use was not written");
-                    }
-                }
-            });
-        }
+        self.touch(&identity.session, now);
         Ok(Some(person_of(identity, now)))
     }
+
+    /// Who these are by now, in their order; `None` for those who may no longer be here. The store is asked once for all
+    /// (and once more for each in which somebody else acts).
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn identify_all(&self, connected: &[Connected]) -> Result<Vec<Option<Principal>>> {
+        let hashes: Vec<TokenHash> = connected.iter().map(|c| c.token_hash).collect();
+        let found = self.store.identities(&hashes).await?;
+        let now = self.clock.now();
+        let mut each = Vec::with_capacity(connected.len());
+        for (connected, identity) in connected.iter().zip(found) {
+            each.push(match identity {
+                Some(identity) if self.may_go_on(&identity, now).await? => {
+                    if connected.is_using {
+                        self.touch(&identity.session, now);
+                    }
+                    Some(Principal::Person(Box::new(person_of(identity, now))))
+                }
+                _ => None,
+            });
+        }
+        Ok(each)
+    }
+
+    /// Does the session live, and whatever it rests on?
+    async fn may_go_on(&self, identity: &Identity, now: Timestamp) -> Result<bool> {
+        if !self.is_live(identity, now) {
+            return Ok(false);
+        }
+        match &identity.session.impersonation {
+            Some(impersonation) => self.impersonator_lives(impersonation, &identity.user, now).await,
+            None => Ok(true),
+        }
+    }
+
+    /// Remembers that a session is used, once in a while.
+    fn touch(&self, session: &Session, now: Timestamp) {
+        // A tenth of the idle time keeps short ones alive too.
+        let touch_after = after(session.last_seen_at, TOUCH_EVERY.min(self.settings.session_idle / 10));
+        if now < touch_after {
+            return;
+        }
+        let store = Arc::clone(&self.store);
+        // Whoever acts for somebody else uses their own session too.
+        let own = session.impersonation.as_ref().map(|i| i.own_session);
+        let used: Vec<SessionId> = std::iter::once(session.id).chain(own).collect();
+        tokio::spawn(async move {
+            for id in used {
+                if let Err(error) = store.touch_session(id, now).await {
+                    tracing::warn!(%error, "a session's last use was not written");
+                }
+            }
+        });
+    }
+}
+
+/// Somebody who stays connected.
+#[derive(Debug, Clone, Copy)]
+pub struct Connected {
+    /// The hash of the secret that they showed.
+    pub token_hash: TokenHash,
+    /// Being connected counts as a use of the session.
+    pub is_using: bool,
 }
 
 impl Services {

@@ -169,6 +169,9 @@ pub trait SessionStore {
     /// caller's to judge.
     async fn identity(&self, token_hash: &TokenHash) -> Result<Option<Identity>>;
 
+    /// The same for many secrets at once, in their order.
+    async fn identities(&self, token_hashes: &[TokenHash]) -> Result<Vec<Option<Identity>>>;
+
     /// Those that exist and have not expired at `now`, in any order.
     async fn sessions_by_ids(&self, ids: &[SessionId], now: Timestamp) -> Result<Vec<Session>>;
 

@@ -14,6 +14,7 @@
 
 mod error;
 mod history;
+mod live;
 mod login;
 mod people;
 mod tenancy;
@@ -31,6 +32,7 @@ use jiff::Timestamp;
 
 pub use error::{StoreError, Unique};
 pub use history::{AuditStore, HistoryStore, RECENT};
+pub use live::{LiveStore, LoginWatch, Missed};
 pub use login::{
     Candidate, FailureCount, FailureKey, Failures, Flood, Identity, LimitKey, LoginRecord, LoginStore, OpenedSession,
     RecordedLogin, SessionStore, UserCandidate, WhichSessions,
@@ -101,6 +103,7 @@ pub trait Store:
     + AuditStore
     + SessionStore
     + LoginStore
+    + LiveStore
     + Upkeep
     + Debug
     + Send
@@ -117,6 +120,7 @@ impl<T> Store for T where
         + AuditStore
         + SessionStore
         + LoginStore
+        + LiveStore
         + Upkeep
         + Debug
         + Send

@@ -28,6 +28,8 @@ const FLAGS = [
 
 let browser;
 let page;
+/** A subscription may run. */
+let subscribes = false;
 /** What a good page never causes; each step ends by looking at it. */
 const complaints = [];
 let failedStep;
@@ -49,7 +51,9 @@ before(async () => {
       complaints.push(`a request left the origin: ${request.url()}`);
     }
   });
-  page.on("websocket", (socket) => complaints.push(`a WebSocket without a subscription: ${socket.url()}`));
+  page.on("websocket", (socket) => {
+    if (!subscribes) complaints.push(`a WebSocket without a subscription: ${socket.url()}`);
+  });
   page.on("pageerror", (error) => complaints.push(`an uncaught error: ${error.stack}`));
   // Violations of the page's Content-Security-Policy are errors in the console, those of workers too.
   page.on("console", (message) => {
@@ -181,6 +185,26 @@ step("the dashboard example shows people", async () => {
   const [name] = login.split(/@(?=[^@]*$)/);
   assert.ok(data.users.edges.some(({ node }) => node.login === name), JSON.stringify(data));
   await responsePane().getByText('"users"').waitFor();
+});
+
+step("a subscription shows sign-ins as they happen", async () => {
+  subscribes = true;
+  await openExample("Sign-ins as they happen");
+  const opened = page.waitForEvent("websocket");
+  await page.getByRole("button", { name: /^Execute query/ }).click();
+  const socket = await opened;
+  assert.equal(socket.url(), `${origin.replace(/^http/, "ws")}/graphql`);
+  // The server does not say when a subscription has begun: it is tried until something is shown.
+  const attempts = setInterval(() => {
+    const query = 'mutation { signIn(input: {login: "somebody@nowhere", password: "wrong"}) { userErrors { code } } }';
+    void page.request.post(`${origin}/graphql`, { data: { query } });
+  }, 500);
+  const shown = responsePane().getByText('"somebody@nowhere"').first().waitFor();
+  await shown.finally(() => clearInterval(attempts));
+  await responsePane().getByText('"UNKNOWN_USER"').first().waitFor();
+  await page.getByRole("button", { name: /^Stop query/ }).click();
+  if (!socket.isClosed()) await socket.waitForEvent("close");
+  subscribes = false;
 });
 
 for (const title of ["Who am I", "Find people", "Login history", "Sign in from a program"]) {

@@ -4,6 +4,7 @@ import { HISTORY_PLUGIN, HistoryStore } from "@graphiql/plugin-history";
 import { GraphiQLProvider, useGraphiQL, useGraphiQLActions } from "@graphiql/react";
 import { createGraphiQLFetcher, type Fetcher } from "@graphiql/toolkit";
 import { GraphiQL, GraphiQLInterface } from "graphiql";
+import { parse } from "graphql";
 import { useEffect, useMemo, useRef } from "react";
 import { GRAPHQL_PATH } from "./api";
 import { ExamplesMenu } from "./ExamplesMenu";
@@ -26,6 +27,18 @@ const fetcher = createGraphiQLFetcher({
   enableIncrementalDelivery: false,
 });
 
+/**
+ * What is really run. By its document the fetcher tells a subscription, and GraphiQL's own is a moment behind the editor:
+ * of a tab that was just opened it may still be the last tab's.
+ */
+function parsed(query: string) {
+  try {
+    return { documentAST: parse(query) };
+  } catch {
+    return {}; // the server says what is wrong with it
+  }
+}
+
 /** GraphiQL under a bar with the session and the examples. */
 export function Playground() {
   const { session, refresh } = useSession();
@@ -33,7 +46,7 @@ export function Playground() {
   // A mutation run in the editor may sign in or out; the bar must not go on naming somebody else.
   const observed = useMemo<Fetcher>(
     () => async (params, options) => {
-      const result = await fetcher(params, options);
+      const result = await fetcher(params, { ...options, ...parsed(params.query) });
       if (/\bmutation\b/.test(params.query)) {
         void refresh();
       }

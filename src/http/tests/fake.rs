@@ -8,20 +8,22 @@ use std::time::Duration;
 
 use async_graphql::{Context, EmptySubscription, Object, Schema, Upload};
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use reqwest::RequestBuilder;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::super::{Backend, DirectoryState, HttpError, HttpSettings, HttpState, ServerState, Tls, router, serve};
+use super::super::{Backend, DirectoryState, HttpError, HttpSettings, HttpState, ServerState, Tls, serve};
 use crate::access::{Person, Principal};
 use crate::auth::SessionSecret;
 use crate::config::{ForwardedHeader, HttpConfig, LimitsConfig};
 use crate::domain::clock::SystemEntropy;
 use crate::domain::credentials::TokenHash;
+use crate::domain::login_event::EventOrigin;
 use crate::domain::testing;
 use crate::graphql::{Answer, CookieChange, RequestContext};
 use crate::origin::{Origins, TrustedProxies};
-use crate::service;
+use crate::service::{self, Place};
 use crate::store::{self, StoreError};
 
 /// What a resolver did beside answering.
@@ -146,6 +148,20 @@ impl Backend for Fake {
         }
     }
 
+    async fn enter(&self, _: &SessionSecret) -> service::Result<Option<Place>> {
+        self.ping().await?;
+        Ok(None)
+    }
+
+    fn subscribe(
+        &self,
+        _: async_graphql::Request,
+        _: Option<Place>,
+        _: EventOrigin,
+    ) -> BoxStream<'static, async_graphql::Response> {
+        Box::pin(futures_util::stream::pending())
+    }
+
     async fn ping(&self) -> store::Result<()> {
         if self.is_mute.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
@@ -210,7 +226,7 @@ impl TestServer {
             &SystemEntropy,
         );
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(serve(listener, tls, router(state.unwrap()), async {
+        let served = tokio::spawn(serve(listener, tls, state.unwrap(), async {
             let _ = stopped.await;
         }));
         Self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::model::{check_pages, event_matches, sort, walk};
+use super::model::{check_pages, sort, walk};
 use super::sample::{Maker, at, full_origin, origin, password, token};
 use crate::domain::ids::{LoginEventId, UserId};
 use crate::domain::login_event::{Impersonator, LoginEvent, LoginMethod, LoginOutcome};
@@ -173,7 +173,7 @@ pub(crate) async fn is_filtered_and_paged(store: Arc<dyn Store>) {
     let counts = store.count_login_events(&filters).await.unwrap();
     assert_eq!((pages.len(), counts.len()), (filters.len(), filters.len()));
     for ((filter, page), count) in filters.iter().zip(pages).zip(counts) {
-        let expected: Vec<_> = events.iter().filter(|e| event_matches(filter, e)).cloned().collect();
+        let expected: Vec<_> = events.iter().filter(|e| filter.matches(e)).cloned().collect();
         assert_eq!(count, expected.len() as u64, "{filter:?}");
         assert_eq!(page.items, expected, "{filter:?}");
     }
@@ -194,7 +194,7 @@ pub(crate) async fn is_filtered_and_paged(store: Arc<dyn Store>) {
             ..none()
         },
     ] {
-        let expected: Vec<_> = events.iter().filter(|e| event_matches(&filter, e)).cloned().collect();
+        let expected: Vec<_> = events.iter().filter(|e| filter.matches(e)).cloned().collect();
         check_pages(&expected, Direction::Desc, login_event_position, async |request| {
             store
                 .login_events(std::slice::from_ref(&filter), &request)
@@ -226,11 +226,7 @@ pub(crate) async fn is_paged_under_new_sign_ins(store: Arc<dyn Store>) {
         account: Some(users[0].account),
         ..LoginEventFilter::default()
     }];
-    let expected: Vec<_> = events
-        .iter()
-        .filter(|e| event_matches(&filter[0], e))
-        .cloned()
-        .collect();
+    let expected: Vec<_> = events.iter().filter(|e| filter[0].matches(e)).cloned().collect();
     for take in [Take::First, Take::Last] {
         for size in [3, 11] {
             let walked = walk(take, size, login_event_position, async |request| {

@@ -16,6 +16,7 @@ pub(crate) mod audit;
 pub(crate) mod failures;
 pub(crate) mod groups;
 pub(crate) mod history;
+pub(crate) mod live;
 pub(crate) mod logins;
 pub(crate) mod masters;
 pub(crate) mod passwords;
@@ -52,6 +53,11 @@ macro_rules! contract_suite {
                 reads_back_whole, is_filtered_and_paged, is_paged_under_new_sign_ins, gives_the_recent_ones_of_many_users,
                 adds_up_floods, survives_its_user,
             }
+            live {
+                are_told_of_whole_once_and_in_order, are_told_to_each_from_its_beginning_on,
+                are_each_told_of_when_many_come_at_once, are_not_told_of_unless_they_are_recorded,
+                are_told_of_once_for_a_flood, are_said_to_be_missed_by_the_slow, end_with_the_store,
+            }
             logins {
                 find_a_candidate, open_a_session, keep_revision_and_time_of_change, replace_the_hash,
                 write_nothing_on_a_conflict, write_nothing_for_a_user_that_is_gone, keep_the_newest_as_the_last,
@@ -70,7 +76,7 @@ macro_rules! contract_suite {
                 are_inserted_in_bulk_or_not_at_all, are_updated_at_their_revision, are_taken_from_their_holders,
             }
             sessions {
-                are_read_with_user_account_and_roles, expire, come_newest_first_and_bounded, are_touched_forwards_only,
+                are_read_with_user_account_and_roles, are_read_many_at_once, expire, come_newest_first_and_bounded, are_touched_forwards_only,
                 are_ended_once, are_revoked_with_their_entry, are_opened_for_somebody_else,
             }
             upkeep {

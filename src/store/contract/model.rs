@@ -5,9 +5,8 @@ use std::fmt::Debug;
 
 use crate::domain::account::Account;
 use crate::domain::audit::AuditEntry;
-use crate::domain::login_event::LoginEvent;
 use crate::domain::page::{Page, PageRequest, Position, SortKey, Take};
-use crate::domain::query::{AccountFilter, AuditFilter, Direction, LoginEventFilter, UserFilter};
+use crate::domain::query::{AccountFilter, AuditFilter, Direction, UserFilter};
 use crate::domain::text::fold;
 use crate::domain::user::User;
 
@@ -51,19 +50,6 @@ pub(crate) fn user_matches(filter: &UserFilter, user: &User) -> bool {
             .last_login_before
             .is_none_or(|t| last_login.is_some_and(|at| at < t))
         && wants(filter.never_signed_in.as_ref(), &last_login.is_none())
-}
-
-pub(crate) fn event_matches(filter: &LoginEventFilter, event: &LoginEvent) -> bool {
-    wants(filter.account.as_ref(), &event.account)
-        && filter.user.is_none_or(|user| event.user == Some(user))
-        && filter
-            .outcomes
-            .as_ref()
-            .is_none_or(|some| some.contains(&event.outcome))
-        && filter.methods.as_ref().is_none_or(|some| some.contains(&event.method))
-        && wants(filter.ip.as_ref(), &event.origin.ip)
-        && filter.since.is_none_or(|t| event.at >= t)
-        && filter.until.is_none_or(|t| event.at < t)
 }
 
 pub(crate) fn entry_matches(filter: &AuditFilter, entry: &AuditEntry) -> bool {

@@ -67,6 +67,36 @@ async fn open(store: &Arc<dyn Store>, make: &mut Maker, user: &User, seconds: i6
     record.opened.unwrap().session
 }
 
+pub(crate) async fn are_read_many_at_once(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let blue = make.stored_account(&store, "blue").await;
+    let (role, entry) = (make.role(acme.id, "One"), make.entry(acme.id));
+    store.create_role(&role, &entry).await.unwrap();
+    let ann = User {
+        grants: vec![grant(GrantTarget::Role(role.id))],
+        ..make.user(acme.id, "ann")
+    };
+    make.store_user(&store, &ann).await;
+    let bob = make.stored_user(&store, &blue, "bob").await;
+    for (user, n) in [(&ann, 1), (&ann, 2), (&bob, 3)] {
+        open(&store, &mut make, user, i64::from(n), n).await;
+    }
+    let ended = open(&store, &mut make, &bob, 4, 4).await;
+    store.end_session(ended.id).await.unwrap();
+    // In the order of the secrets, one that is asked for twice answered twice; each as by itself.
+    let asked = [3, 4, 1, 2, 9, 1].map(token);
+    let found = store.identities(&asked).await.unwrap();
+    let mut expected = Vec::new();
+    for hash in &asked {
+        expected.push(store.identity(hash).await.unwrap());
+    }
+    assert_eq!(found, expected);
+    assert_eq!(found.iter().flatten().count(), 4);
+    assert_eq!(found[2].as_ref().unwrap().roles, [role]);
+    assert_eq!(store.identities(&[]).await.unwrap(), []);
+}
+
 pub(crate) async fn expire(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;

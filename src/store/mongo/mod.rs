@@ -31,6 +31,7 @@ mod history;
 mod indexes;
 mod keyset;
 mod lists;
+mod live;
 mod login;
 mod role;
 mod session;
@@ -72,6 +73,7 @@ pub struct MongoStore {
     failures: Collection<Document>,
     attempts: Collection<Document>,
     deletions: Collection<Document>,
+    feed: live::Feed,
 }
 
 impl fmt::Debug for MongoStore {
@@ -94,6 +96,7 @@ impl MongoStore {
             failures: database.collection(collections::FAILURES),
             attempts: database.collection(collections::ATTEMPTS),
             deletions: database.collection(collections::DELETIONS),
+            feed: live::Feed::default(),
             client,
             database,
         }

@@ -159,6 +159,7 @@ impl Upkeep for MongoStore {
     }
 
     async fn close(&self) {
+        self.feed.close().await;
         // What is under way elsewhere fails rather than being waited for; what was acknowledged is in the journal.
         self.client.clone().shutdown().immediate(true).await;
     }

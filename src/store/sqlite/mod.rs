@@ -11,6 +11,7 @@ mod error;
 mod group;
 mod history;
 mod keyset;
+mod live;
 mod login;
 mod names;
 mod role;
@@ -38,6 +39,7 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Pool,
     readers: Pool,
+    feed: live::Feed,
 }
 
 impl SqliteStore {
@@ -59,6 +61,7 @@ impl SqliteStore {
             path: path.to_owned(),
             writer: Pool::new(vec![writer]),
             readers: Pool::new(readers),
+            feed: live::Feed::default(),
         })
     }
 

@@ -76,6 +76,16 @@ impl SessionStore for SqliteStore {
         .await
     }
 
+    async fn identities(&self, token_hashes: &[TokenHash]) -> Result<Vec<Option<Identity>>> {
+        let token_hashes = token_hashes.to_vec();
+        self.read("identities", move |tx| {
+            let each = token_hashes.iter();
+            each.map(|hash| identity(tx, "sessions.token_hash = ?", &hash.0))
+                .collect()
+        })
+        .await
+    }
+
     async fn sessions_by_ids(&self, ids: &[SessionId], now: Timestamp) -> Result<Vec<Session>> {
         let ids = ids.to_vec();
         self.read("sessions_by_ids", move |tx| {

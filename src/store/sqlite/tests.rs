@@ -8,9 +8,10 @@ use tempfile::TempDir;
 
 use crate::domain::login_event::LoginOutcome;
 use crate::domain::query::UserFilter;
+use crate::store::contract::live;
 use crate::store::contract::sample::{Maker, audited, password, reload, token};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{AccountStore, Store, StoreError, Unique, Upkeep};
+use crate::store::{AccountStore, Failures, NewPerson, Store, StoreError, Unique, Upkeep};
 
 async fn open() -> (TempDir, Arc<dyn Store>) {
     let directory = tempfile::tempdir().unwrap();
@@ -268,4 +269,109 @@ fn opening_again_changes_nothing() {
     let before = std::fs::read(file(&directory)).unwrap();
     drop(SqliteStore::open(&file(&directory)).unwrap());
     assert_eq!(std::fs::read(file(&directory)).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_ins_of_another_process_are_told_of_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let [server, other] = two(&directory).await;
+    let mut make = Maker::default();
+    let acme = make.stored_account(&server, "acme").await;
+    let ann = make.stored_user(&server, &acme, "ann").await;
+    let mut watch = server.watch_logins().await.unwrap();
+    for n in 0..20 {
+        let record = make.refusal(&ann, n, Failures::Unchanged);
+        let by = if n % 3 == 0 { &server } else { &other };
+        by.record_login(&record).await.unwrap();
+        assert_eq!(live::next(&mut watch).await, record.event);
+    }
+    live::is_silent(&mut watch).await;
+}
+
+/// The numbers of deleted rows come again, and a `VACUUM` may give new ones: neither loses or repeats a sign-in.
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_ins_are_told_of_whatever_becomes_of_the_rows_before_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let [store, _] = two(&directory).await;
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    for n in 0..10 {
+        let record = make.refusal(&ann, n, Failures::Unchanged);
+        store.record_login(&record).await.unwrap();
+    }
+    let mut watch = store.watch_logins().await.unwrap();
+    let record = make.refusal(&ann, 10, Failures::Unchanged);
+    store.record_login(&record).await.unwrap();
+    assert_eq!(live::next(&mut watch).await, record.event);
+    for disturbance in [
+        "DELETE FROM login_events WHERE rowid = (SELECT max(rowid) FROM login_events)",
+        "DELETE FROM login_events WHERE rowid > 5",
+        "DELETE FROM login_events WHERE rowid BETWEEN 2 AND 4; VACUUM",
+        "DELETE FROM login_events WHERE rowid = 1; VACUUM",
+        "DELETE FROM login_events",
+        "DELETE FROM login_events; VACUUM",
+    ] {
+        let (path, events) = (
+            file(&directory),
+            [(); 3].map(|()| make.refusal(&ann, 20, Failures::Unchanged).event),
+        );
+        let written = events.clone();
+        let disturb = move || {
+            let connection = Connection::open(path).unwrap();
+            connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+            // Together, so that nothing is read in between.
+            if disturbance.contains("VACUUM") {
+                connection.execute_batch(disturbance).unwrap();
+            } else {
+                connection
+                    .execute_batch(&format!("BEGIN IMMEDIATE; {disturbance}"))
+                    .unwrap();
+            }
+            for event in &written {
+                crate::store::sqlite::history::insert(&connection, event).unwrap();
+            }
+            if !disturbance.contains("VACUUM") {
+                connection.execute_batch("COMMIT").unwrap();
+            }
+        };
+        tokio::task::spawn_blocking(disturb).await.unwrap();
+        for event in events {
+            assert_eq!(live::next(&mut watch).await, event, "{disturbance}");
+        }
+        live::is_silent(&mut watch).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_ends_when_the_new_rows_cannot_be_told_from_the_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let [store, _] = two(&directory).await;
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let user = make.user(acme.id, "ann");
+    let events = (0..300)
+        .map(|n| make.event(&user, n, LoginOutcome::WrongPassword))
+        .collect();
+    let person = NewPerson {
+        user: user.clone(),
+        password: None,
+        events,
+    };
+    store.insert_people(&[person]).await.unwrap();
+    let mut watch = store.watch_logins().await.unwrap();
+    let path = file(&directory);
+    let disturb = move || {
+        let connection = Connection::open(path).unwrap();
+        connection
+            .execute_batch("DELETE FROM login_events WHERE rowid > 20")
+            .unwrap();
+    };
+    tokio::task::spawn_blocking(disturb).await.unwrap();
+    live::ends(&mut watch).await;
+    // And the next one is whole again.
+    let mut watch = store.watch_logins().await.unwrap();
+    let record = make.refusal(&user, 400, Failures::Unchanged);
+    store.record_login(&record).await.unwrap();
+    assert_eq!(live::next(&mut watch).await, record.event);
 }

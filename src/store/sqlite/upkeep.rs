@@ -159,6 +159,7 @@ impl Upkeep for SqliteStore {
     }
 
     async fn close(&self) {
+        self.feed.close().await;
         drop(self.readers.close().await);
         let writer = self.writer.close().await;
         let checkpoint = move || {

@@ -5,6 +5,7 @@ mod accounts;
 mod batching;
 mod execution;
 mod impersonation;
+mod live;
 mod must_change;
 mod reading;
 mod schema;

@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod mongod;
 pub mod process;
 pub mod slapd;
+pub mod socket;
 pub mod wire;
 
 /// The ports that are handed out: below the range from which Linux takes the local ports of outgoing connections

@@ -72,6 +72,13 @@ impl SessionDocument {
     }
 }
 
+impl SessionDocument {
+    /// The hash of its secret.
+    pub(in super::super) fn token_hash(&self) -> TokenHash {
+        TokenHash(self.token_hash.0)
+    }
+}
+
 impl From<SessionDocument> for Session {
     fn from(session: SessionDocument) -> Self {
         Self {

@@ -10,6 +10,7 @@ use super::super::{MongoStore, indexes};
 use super::support::{Server, TestDatabase, eventually, open};
 use crate::domain::account::AccountName;
 use crate::domain::query::{AuditFilter, NamedFilter};
+use crate::store::contract::live;
 use crate::store::contract::sample::{Maker, at, key, token};
 use crate::store::{FailureCount, Failures, LimitKey, Store, StoreError};
 
@@ -249,4 +250,32 @@ async fn counters_of_attempts_are_removed_by_the_server_itself() {
     let left = counter.get_datetime("expires_at").unwrap().timestamp_millis() - now;
     // A minute for the window and two more, by the server's clock, whatever the caller's says.
     assert!((100_000..=180_000).contains(&left), "{left}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_ins_are_told_of_across_a_restart_of_the_server() {
+    let mut server = Server::replica_set().await;
+    let database = TestDatabase::on(&format!("{}/?serverSelectionTimeoutMS=1000", server.url())).await;
+    let connect = || async { MongoStore::connect(&database.url.as_str().into()).await };
+    let store: Arc<dyn Store> = Arc::new(eventually(connect).await);
+    let other: Arc<dyn Store> = Arc::new(eventually(connect).await);
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    let mut watch = store.watch_logins().await.unwrap();
+    let before = make.refusal(&ann, 1, Failures::Unchanged);
+    other.record_login(&before).await.unwrap();
+    assert_eq!(live::next(&mut watch).await, before.event);
+
+    server.kill();
+    tokio::time::sleep(Duration::from_secs(2)).await; // the stream finds out
+    server.restart();
+    let after: Vec<_> = (2..5).map(|n| make.refusal(&ann, n, Failures::Unchanged)).collect();
+    for record in &after {
+        eventually(|| other.record_login(record)).await;
+    }
+    for record in after {
+        assert_eq!(live::next(&mut watch).await, record.event);
+    }
+    live::is_silent(&mut watch).await;
 }
