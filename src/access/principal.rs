@@ -108,6 +108,16 @@ impl Principal {
         }
     }
 
+    /// That account itself.
+    #[must_use]
+    pub fn own_account(&self) -> Option<&Account> {
+        match self {
+            Self::Person(p) => Some(&p.account),
+            Self::Token(t) => Some(&t.account),
+            Self::Nobody | Self::CommandLine => None,
+        }
+    }
+
     /// The person's user, when it is one.
     #[must_use]
     pub fn user(&self) -> Option<UserId> {

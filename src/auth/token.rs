@@ -31,11 +31,7 @@ impl SessionSecret {
     /// Reads one as a client sent it; `None` when it cannot be one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0_u8; 32];
-        let read = URL_SAFE_NO_PAD
-            .decode_slice(text.strip_prefix(Self::PREFIX)?, &mut bytes)
-            .ok()?;
-        (read == bytes.len()).then(|| Self(text.into()))
+        read(Self::PREFIX, text).map(|_| Self(text.into()))
     }
 
     /// The text for the client.
@@ -73,15 +69,13 @@ impl SessionSecret {
     }
 
     fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes)).into())
+        Self(written(Self::PREFIX, bytes))
     }
 
     /// The random bits.
     fn bytes(&self) -> [u8; 32] {
-        let mut bytes = [0_u8; 32];
         // What was generated or parsed decodes to 32 bytes.
-        let _ = URL_SAFE_NO_PAD.decode_slice(&self.expose()[Self::PREFIX.len()..], &mut bytes);
-        bytes
+        read(Self::PREFIX, self.expose()).unwrap_or_default()
     }
 
     /// What the store keeps.
@@ -108,10 +102,104 @@ pub fn one_time_password(entropy: &dyn Entropy) -> Result<SecretString, EntropyE
     Ok(groups.join("-").into())
 }
 
+/// An API token's secret: as a session's, with a beginning of its own.
+#[derive(Debug)]
+pub struct TokenSecret(SecretString);
+
+impl TokenSecret {
+    const PREFIX: &'static str = "dwt_";
+
+    /// Makes one.
+    ///
+    /// # Errors
+    /// When the random source does not answer.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let mut bytes = [0_u8; 32];
+        entropy.fill(&mut bytes)?;
+        Ok(Self(written(Self::PREFIX, &bytes)))
+    }
+
+    /// Reads one as a client sent it; `None` when it cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        read(Self::PREFIX, text).map(|_| Self(text.into()))
+    }
+
+    /// The text for the client.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// What the store keeps.
+    #[must_use]
+    pub fn hash(&self) -> TokenHash {
+        TokenHash(Sha256::digest(self.expose().as_bytes()).into())
+    }
+}
+
+/// What a client may show as a bearer token.
+#[derive(Debug)]
+pub enum BearerSecret {
+    /// A session's.
+    Session(SessionSecret),
+    /// An API token's.
+    Token(TokenSecret),
+}
+
+impl BearerSecret {
+    /// Reads one as a client sent it; `None` when it can be neither.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let session = SessionSecret::parse(text).map(Self::Session);
+        session.or_else(|| TokenSecret::parse(text).map(Self::Token))
+    }
+
+    /// What the store keeps.
+    #[must_use]
+    pub fn hash(&self) -> TokenHash {
+        match self {
+            Self::Session(secret) => secret.hash(),
+            Self::Token(secret) => secret.hash(),
+        }
+    }
+}
+
+fn written(prefix: &str, bytes: &[u8; 32]) -> SecretString {
+    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)).into()
+}
+
+fn read(prefix: &str, text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0_u8; 32];
+    let read = URL_SAFE_NO_PAD
+        .decode_slice(text.strip_prefix(prefix)?, &mut bytes)
+        .ok()?;
+    (read == bytes.len()).then_some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::clock::SystemEntropy;
+
+    #[test]
+    fn a_bearer_is_told_by_its_beginning() {
+        let (session, token) = (
+            SessionSecret::generate(&SystemEntropy).unwrap(),
+            TokenSecret::generate(&SystemEntropy).unwrap(),
+        );
+        assert!(
+            matches!(BearerSecret::parse(session.expose()), Some(BearerSecret::Session(s)) if s.hash() == session.hash())
+        );
+        assert!(
+            matches!(BearerSecret::parse(token.expose()), Some(BearerSecret::Token(t)) if t.hash() == token.hash())
+        );
+        let other = token.expose().replace("dwt_", "dwx_");
+        for bad in ["", "dwt_", "dwt_AAAA", &other, &format!("{}A", token.expose())] {
+            assert!(BearerSecret::parse(bad).is_none(), "{bad}");
+        }
+        assert!(!format!("{token:?}").contains(&token.expose()[4..]));
+    }
 
     #[test]
     fn a_sealed_secret_is_read_with_the_same_secret_only() {

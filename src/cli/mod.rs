@@ -18,6 +18,7 @@ mod seed;
 mod serve;
 mod session;
 mod signals;
+mod token;
 mod user;
 
 use std::io::Write;
@@ -84,18 +85,21 @@ enum Command {
     Demo,
     /// Try the configuration for real, step by step
     Check(check::CheckArgs),
-    /// Create, list, freeze and activate accounts
+    /// Create, change, list, freeze, activate and delete accounts
     #[command(subcommand)]
     Account(account::AccountCommand),
     /// Create, list and change users
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Create and list roles
+    /// Create, change, list and delete roles
     #[command(subcommand)]
     Role(role::RoleCommand),
-    /// Create and list groups
+    /// Create, change, list and delete groups
     #[command(subcommand)]
     Group(group::GroupCommand),
+    /// Create, list and revoke API tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Fill the store with made-up data in bulk
     Seed(seed::SeedArgs),
     /// Print the GraphQL schema
@@ -175,6 +179,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 Session::open(common)
                     .await?
                     .run(async |s| group::run(s, command).await)
+                    .await
+            }
+            Command::Token(command) => {
+                Session::open(common)
+                    .await?
+                    .run(async |s| token::run(s, command).await)
                     .await
             }
             Command::Seed(args) => {

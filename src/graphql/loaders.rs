@@ -17,12 +17,13 @@ use futures_util::future::BoxFuture;
 use crate::domain::account::Account;
 use crate::domain::audit::AuditEntry;
 use crate::domain::group::Group;
-use crate::domain::ids::{AccountId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{AccountId, ApiTokenId, GroupId, LoginEventId, RoleId, SessionId, UserId};
 use crate::domain::login_event::LoginEvent;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{AccountFilter, AuditFilter, LoginEventFilter, NamedFilter, UserFilter, UserOrder};
 use crate::domain::role::Role;
 use crate::domain::session::Session;
+use crate::domain::token::ApiToken;
 use crate::domain::user::User;
 use crate::graphql::context::CallerCell;
 use crate::graphql::error::{ApiError, ApiResult};
@@ -152,6 +153,8 @@ pub struct Loaders {
     groups: Batch<GroupId, Arc<Group>>,
     login_events: Batch<LoginEventId, Arc<LoginEvent>>,
     sessions: Batch<SessionId, Arc<Session>>,
+    tokens: Batch<ApiTokenId, Arc<ApiToken>>,
+    tokens_of_account: Batch<AccountId, Vec<Arc<ApiToken>>>,
     sessions_of_user: Batch<(AccountId, UserId), Vec<Arc<Session>>>,
     recent_login_events: Batch<RecentKey, Vec<Arc<LoginEvent>>>,
     user_pages: Batch<UsersKey, Page<Arc<User>>>,
@@ -234,6 +237,8 @@ impl Loaders {
             groups: by_id!(caller, groups_by_ids),
             login_events: by_id!(caller, login_events_by_ids),
             sessions: by_id!(caller, sessions_by_ids),
+            tokens: by_id!(caller, tokens_by_ids),
+            tokens_of_account: Batch::new(caller, |caller, accounts| tokens_of_accounts(caller, accounts).boxed()),
             sessions_of_user: Batch::new(caller, |caller, users| sessions_of_users(caller, users).boxed()),
             recent_login_events: Batch::new(caller, |caller, keys| recent_login_events(caller, keys).boxed()),
             user_pages: by_page!(caller, users, (order, page)),
@@ -273,6 +278,16 @@ impl Loaders {
     /// A session.
     pub async fn session(&self, id: SessionId) -> ApiResult<Option<Arc<Session>>> {
         self.sessions.load(id).await
+    }
+
+    /// An API token.
+    pub async fn token(&self, id: ApiTokenId) -> ApiResult<Option<Arc<ApiToken>>> {
+        self.tokens.load(id).await
+    }
+
+    /// An account's API tokens, newest first.
+    pub async fn tokens_of_account(&self, account: AccountId) -> ApiResult<Vec<Arc<ApiToken>>> {
+        Ok(self.tokens_of_account.load(account).await?.unwrap_or_default())
     }
 
     /// Those of these roles that there are, in that order.
@@ -350,6 +365,14 @@ impl Loaders {
     pub async fn count(&self, key: CountKey) -> ApiResult<u64> {
         Ok(self.counts.load(key).await?.unwrap_or(0))
     }
+}
+
+async fn tokens_of_accounts(caller: Caller, accounts: Vec<AccountId>) -> Found<AccountId, Vec<Arc<ApiToken>>> {
+    let mut found: HashMap<_, Vec<_>> = HashMap::new();
+    for token in caller.tokens_of_accounts(&accounts).await? {
+        found.entry(token.account).or_default().push(Arc::new(token));
+    }
+    Ok(found)
 }
 
 async fn sessions_of_users(

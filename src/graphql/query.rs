@@ -11,8 +11,8 @@ use crate::graphql::lists;
 use crate::graphql::node_id;
 use crate::graphql::paging::{Connection, PageArguments, page_cost};
 use crate::graphql::types::{
-    Account, AccountFilter, AccountOrder, AuditEntry, AuditFilter, Directory, Group, LoginEvent, LoginEventFilter,
-    NamedFilter, Node, Role, User, UserFilter, UserOrder, Viewer, load_nodes,
+    Account, AccountFilter, AccountOrder, ApiToken, AuditEntry, AuditFilter, Directory, Group, LoginEvent,
+    LoginEventFilter, NamedFilter, Node, Role, User, UserFilter, UserOrder, Viewer, load_nodes,
 };
 
 /// The most identifiers that `nodes` takes.
@@ -202,6 +202,11 @@ impl Query {
         )
     }
 
+    /// The API tokens of the caller's account, or for operators of that one, newest first; takes tokens:write.
+    async fn api_tokens(&self, ctx: &Context<'_>, account: Option<ID>) -> Option<ApiResult<Vec<ApiToken>>> {
+        api_tokens(ctx, account).await.transpose()
+    }
+
     /// The configured directories: all for operators, for masters their account's.
     async fn directories(&self, ctx: &Context<'_>) -> Option<ApiResult<Vec<Directory>>> {
         let found = async { Ok(RequestState::of(ctx)?.caller().directories()?) };
@@ -245,6 +250,18 @@ fn signed_in<'a>(ctx: &Context<'a>) -> ApiResult<&'a RequestState> {
     Ok(state)
 }
 
+async fn api_tokens(ctx: &Context<'_>, account: Option<ID>) -> ApiResult<Option<Vec<ApiToken>>> {
+    let state = signed_in(ctx)?;
+    let account = match account {
+        Some(id) => node_id::decode(&id),
+        None => state.caller().principal().account(),
+    };
+    match account {
+        Some(account) => Ok(Some(ApiToken::of_account(state, account).await?)),
+        None => Ok(None),
+    }
+}
+
 async fn account(ctx: &Context<'_>, id: Option<ID>, name: Option<String>) -> ApiResult<Option<Account>> {
     let state = signed_in(ctx)?;
     let found = match (id, name) {
@@ -254,7 +271,7 @@ async fn account(ctx: &Context<'_>, id: Option<ID>, name: Option<String>) -> Api
             None => None,
         },
         (None, Some(name)) => state.caller().account_by_name(&name).await?.map(Arc::new),
-        (None, None) => state.caller().principal().person().map(|p| Arc::new(p.account.clone())),
+        (None, None) => state.caller().principal().own_account().cloned().map(Arc::new),
     };
     Ok(found.map(Account))
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
-use crate::access::Person;
-use crate::auth::SessionSecret;
+use crate::access::Principal;
+use crate::auth::BearerSecret;
 use crate::domain::login_event::EventOrigin;
 use crate::graphql::{Answer, Api, RequestContext};
 use crate::service::{self, Place};
@@ -17,11 +17,11 @@ use crate::store;
 /// with a store that is away, an answer that never comes and a resolver that panics.
 #[async_trait]
 pub trait Backend: Debug + Send + Sync {
-    /// Whose session this secret opens; `None`: nobody's.
+    /// Whose request it is that shows this secret; `None`: nobody's.
     ///
     /// # Errors
     /// Those of the store.
-    async fn identify(&self, secret: &SessionSecret) -> service::Result<Option<Person>>;
+    async fn identify(&self, secret: &BearerSecret) -> service::Result<Option<Principal>>;
 
     /// Runs one GraphQL request.
     async fn execute(&self, request: async_graphql::Request, context: RequestContext) -> Answer;
@@ -30,7 +30,7 @@ pub trait Backend: Debug + Send + Sync {
     ///
     /// # Errors
     /// Those of the store.
-    async fn enter(&self, secret: &SessionSecret) -> service::Result<Option<Place>>;
+    async fn enter(&self, secret: &BearerSecret) -> service::Result<Option<Place>>;
 
     /// Runs one subscription for whoever has that place; `None`: nobody.
     fn subscribe(
@@ -52,15 +52,15 @@ pub trait Backend: Debug + Send + Sync {
 
 #[async_trait]
 impl Backend for Api {
-    async fn identify(&self, secret: &SessionSecret) -> service::Result<Option<Person>> {
-        self.services().identify(secret).await
+    async fn identify(&self, secret: &BearerSecret) -> service::Result<Option<Principal>> {
+        self.services().identify_bearer(secret).await
     }
 
     async fn execute(&self, request: async_graphql::Request, context: RequestContext) -> Answer {
         Api::execute(self, request, context).await
     }
 
-    async fn enter(&self, secret: &SessionSecret) -> service::Result<Option<Place>> {
+    async fn enter(&self, secret: &BearerSecret) -> service::Result<Option<Place>> {
         self.presence().enter(secret).await
     }
 

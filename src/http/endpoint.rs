@@ -21,6 +21,7 @@ use super::params;
 use super::refusal::Refusal;
 use super::socket;
 use crate::access::Principal;
+use crate::auth::BearerSecret;
 use crate::domain::login_event::EventOrigin;
 use crate::graphql::{Answer, CookieChange, RequestContext, ShownSession};
 use crate::service::ServiceError;
@@ -163,21 +164,24 @@ async fn identify(
         Credentials::None => return Ok(nobody),
         Credentials::Malformed(why) => return Err(Refusal::unauthenticated(why)),
         Credentials::Bearer(secret) => (Some(secret), false),
-        Credentials::Cookie(secret) => (secret, true),
+        Credentials::Cookie(secret) => (secret.map(BearerSecret::Session), true),
     };
-    let person = match &secret {
+    let found = match &secret {
         Some(secret) => in_time(state, state.backend.identify(secret))
             .await?
             .map_err(no_identity)?,
         None => None,
     };
-    match (person, secret) {
-        (Some(person), Some(secret)) => Ok(Asking {
-            principal: Principal::Person(Box::new(person)),
-            shown_session: Some(ShownSession {
-                secret: Arc::new(secret),
-                by_cookie,
-            }),
+    match (found, secret) {
+        (Some(principal), Some(secret)) => Ok(Asking {
+            principal,
+            shown_session: match secret {
+                BearerSecret::Session(secret) => Some(ShownSession {
+                    secret: Arc::new(secret),
+                    by_cookie,
+                }),
+                BearerSecret::Token(_) => None,
+            },
             ..nobody
         }),
         _ if by_cookie => {

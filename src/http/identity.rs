@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 
-use crate::auth::SessionSecret;
+use crate::auth::{BearerSecret, SessionSecret};
 use crate::graphql::CookieChange;
 
 /// The cookie's name.
@@ -17,7 +17,7 @@ pub(super) enum Credentials {
     /// Nothing.
     None,
     /// A bearer token; a cookie beside it does not count.
-    Bearer(SessionSecret),
+    Bearer(BearerSecret),
     /// An `Authorization` that can be nobody's: says why.
     Malformed(&'static str),
     /// The cookie; `None` inside: one that can be nobody's.
@@ -45,7 +45,7 @@ fn authorization(text: &str) -> Credentials {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Credentials::Malformed("the Authorization header should be \"Bearer TOKEN\"");
     }
-    SessionSecret::parse(token.trim_start()).map_or(Credentials::Malformed(NOT_VALID), Credentials::Bearer)
+    BearerSecret::parse(token.trim_start()).map_or(Credentials::Malformed(NOT_VALID), Credentials::Bearer)
 }
 
 /// What is said of a token that opens nothing, whatever the reason: a client learns no more.

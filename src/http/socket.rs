@@ -32,7 +32,7 @@ use super::identity::{Credentials, NOT_VALID};
 use super::media::Media;
 use super::refusal::Refusal;
 use super::{Backend, HttpState};
-use crate::auth::SessionSecret;
+use crate::auth::BearerSecret;
 use crate::domain::login_event::EventOrigin;
 use crate::service::{Gone, Place, ServiceError};
 use crate::store::StoreError;
@@ -179,7 +179,7 @@ async fn try_upgrade(state: HttpState, origin: EventOrigin, mut parts: Parts) ->
 /// What the request to upgrade shows for its identity.
 #[derive(Debug)]
 struct Shown {
-    secret: SessionSecret,
+    secret: BearerSecret,
     is_cookie: bool,
 }
 
@@ -199,7 +199,7 @@ async fn shown(state: &HttpState, parts: &Parts) -> Result<Option<Shown>, Refusa
         }
         Credentials::Cookie(Some(secret)) => match state.own_origins.check_upgrade(&parts.headers, &parts.uri) {
             Ok(()) => Ok(Some(Shown {
-                secret,
+                secret: BearerSecret::Session(secret),
                 is_cookie: true,
             })),
             // Its pages may show a bearer; the cookie that the browser adds is not theirs to use.

@@ -1,6 +1,6 @@
 //! The configured directories, as far as somebody sees them.
 
-use crate::access::Denied;
+use crate::access::{Denied, Principal};
 use crate::directory::ServerHealth;
 use crate::domain::ids::{AccountId, GroupId};
 use crate::service::{Caller, Result};
@@ -50,8 +50,10 @@ impl Caller {
 
     /// Does the caller see the objects of that group? Members do, and masters of its account.
     pub async fn sees_group(&self, group: GroupId) -> bool {
-        let Some(person) = self.principal().person() else {
-            return false;
+        let person = match self.principal() {
+            Principal::Person(person) => person,
+            Principal::Token(holder) => return holder.token.groups.contains(&group),
+            Principal::Nobody | Principal::CommandLine => return false,
         };
         if person.user.groups().contains(&group) {
             return true;

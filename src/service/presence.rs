@@ -10,9 +10,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::access::Principal;
-use crate::auth::SessionSecret;
+use crate::auth::BearerSecret;
 use crate::domain::credentials::TokenHash;
-use crate::service::{Connected, Result, Services};
+use crate::service::{Connected, Result, Services, Shown};
 
 /// How often is looked; also how old an answer may be that is relied on.
 const EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +42,7 @@ struct Seats {
 #[derive(Debug)]
 struct Seat {
     token_hash: TokenHash,
+    shown: Shown,
     uses: AtomicUsize,
     standing: watch::Sender<Standing>,
 }
@@ -78,18 +79,20 @@ impl Presence {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn enter(&self, secret: &SessionSecret) -> Result<Option<Place>> {
+    pub async fn enter(&self, secret: &BearerSecret) -> Result<Option<Place>> {
         let asked = Instant::now();
-        let Some(person) = self.0.services.identify(secret).await? else {
-            return Ok(None);
+        let shown = match secret {
+            BearerSecret::Session(_) => Shown::Session,
+            BearerSecret::Token(_) => Shown::Token,
         };
-        let principal = Arc::new(Principal::Person(Box::new(person)));
-        Ok(Some(self.seat(secret.hash(), principal, asked)))
+        let principal = self.0.services.identify_bearer(secret).await?;
+        Ok(principal.map(|principal| self.seat((secret.hash(), shown), Arc::new(principal), asked)))
     }
 
-    fn seat(&self, token_hash: TokenHash, principal: Arc<Principal>, asked: Instant) -> Place {
+    fn seat(&self, (token_hash, shown): (TokenHash, Shown), principal: Arc<Principal>, asked: Instant) -> Place {
         let seat = Arc::new(Seat {
             token_hash,
+            shown,
             uses: AtomicUsize::new(0),
             standing: watch::Sender::new(Standing::Here(principal, asked)),
         });
@@ -187,6 +190,7 @@ impl Seat {
     fn connected(&self) -> Connected {
         Connected {
             token_hash: self.token_hash,
+            shown: self.shown,
             is_using: self.uses.load(Ordering::Relaxed) > 0,
         }
     }

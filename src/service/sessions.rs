@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::access::{Person, Principal};
-use crate::auth::SessionSecret;
+use crate::auth::{BearerSecret, SessionSecret};
 use crate::domain::account::{Account, AccountStatus};
 use crate::domain::audit::FieldChange;
 use crate::domain::credentials::TokenHash;
@@ -38,18 +38,55 @@ impl Services {
         Ok(Some(person_of(identity, now)))
     }
 
+    /// Whose request it is that shows this secret; `None` when nobody's, or not any more.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn identify_bearer(self: &Arc<Self>, secret: &BearerSecret) -> Result<Option<Principal>> {
+        match secret {
+            BearerSecret::Session(secret) => {
+                let person = self.identify(secret).await?;
+                Ok(person.map(|person| Principal::Person(Box::new(person))))
+            }
+            BearerSecret::Token(secret) => {
+                let found = self.store.token_identities(&[secret.hash()]).await?.pop().flatten();
+                let now = self.clock.now();
+                let holder = found.and_then(|identity| self.holder_of(identity, now));
+                Ok(holder.map(|holder| {
+                    self.touch_token(&holder.token, now);
+                    Principal::Token(Box::new(holder))
+                }))
+            }
+        }
+    }
+
     /// Who these are by now, in their order; `None` for those who may no longer be here. The store is asked once for all
-    /// (and once more for each in which somebody else acts).
+    /// sessions and once for all tokens (and once more for each session in which somebody else acts).
     ///
     /// # Errors
     /// Those of the store.
     pub async fn identify_all(&self, connected: &[Connected]) -> Result<Vec<Option<Principal>>> {
-        let hashes: Vec<TokenHash> = connected.iter().map(|c| c.token_hash).collect();
-        let found = self.store.identities(&hashes).await?;
+        let of = |kind: Shown| -> Vec<TokenHash> {
+            let alike = connected.iter().filter(|c| c.shown == kind);
+            alike.map(|c| c.token_hash).collect()
+        };
+        let mut sessions = self.store.identities(&of(Shown::Session)).await?.into_iter();
+        let mut tokens = self.store.token_identities(&of(Shown::Token)).await?.into_iter();
         let now = self.clock.now();
         let mut each = Vec::with_capacity(connected.len());
-        for (connected, identity) in connected.iter().zip(found) {
-            each.push(match identity {
+        for connected in connected {
+            if connected.shown == Shown::Token {
+                let holder = tokens
+                    .next()
+                    .flatten()
+                    .and_then(|identity| self.holder_of(identity, now));
+                if let Some(holder) = holder.as_ref().filter(|_| connected.is_using) {
+                    self.touch_token(&holder.token, now);
+                }
+                each.push(holder.map(|holder| Principal::Token(Box::new(holder))));
+                continue;
+            }
+            each.push(match sessions.next().flatten() {
                 Some(identity) if self.may_go_on(&identity, now).await? => {
                     if connected.is_using {
                         self.touch(&identity.session, now);
@@ -94,11 +131,22 @@ impl Services {
     }
 }
 
+/// What somebody showed who stays connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// A session's secret.
+    Session,
+    /// An API token's.
+    Token,
+}
+
 /// Somebody who stays connected.
 #[derive(Debug, Clone, Copy)]
 pub struct Connected {
     /// The hash of the secret that they showed.
     pub token_hash: TokenHash,
+    /// Which kind it is of.
+    pub shown: Shown,
     /// Being connected counts as a use of the session.
     pub is_using: bool,
 }

@@ -13,6 +13,8 @@ pub enum Unique {
     RoleName,
     /// A group's name in its account.
     GroupName,
+    /// The name of an API token among those of its account that are not revoked.
+    TokenName,
 }
 
 impl fmt::Display for Unique {
@@ -22,6 +24,7 @@ impl fmt::Display for Unique {
             Self::UserLogin => "the login",
             Self::RoleName => "the role's name",
             Self::GroupName => "the group's name",
+            Self::TokenName => "the token's name",
         })
     }
 }

@@ -18,6 +18,7 @@ mod live;
 mod login;
 mod people;
 mod tenancy;
+mod token;
 
 #[cfg(test)]
 pub mod contract;
@@ -39,6 +40,7 @@ pub use login::{
 };
 pub use people::{NewPerson, UserStore};
 pub use tenancy::{AccountStore, GroupStore, RoleStore};
+pub use token::{TokenIdentity, TokenStore};
 
 /// What every store answers with.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -102,6 +104,7 @@ pub trait Store:
     + HistoryStore
     + AuditStore
     + SessionStore
+    + TokenStore
     + LoginStore
     + LiveStore
     + Upkeep
@@ -119,6 +122,7 @@ impl<T> Store for T where
         + HistoryStore
         + AuditStore
         + SessionStore
+        + TokenStore
         + LoginStore
         + LiveStore
         + Upkeep

@@ -1,5 +1,6 @@
 //! The command line, as the binary that people run.
 
+mod access;
 mod demo;
 mod people;
 mod seeding;

@@ -5,6 +5,7 @@ mod account;
 mod impersonation;
 mod session;
 mod signing;
+mod token;
 mod user;
 
 use async_graphql::MergedObject;
@@ -17,5 +18,6 @@ pub struct Mutation(
     impersonation::Impersonations,
     user::Users,
     access::Access,
+    token::Tokens,
     account::Accounts,
 );

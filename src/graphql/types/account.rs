@@ -208,9 +208,13 @@ impl Account {
         Some(lists::audit(ctx, filter, page, |f| narrow(&mut f.account, self.0.id)).await)
     }
 
-    /// Its API tokens.
-    async fn api_tokens(&self) -> Option<Vec<ApiToken>> {
-        None
+    /// Its API tokens, newest first; takes tokens:write.
+    async fn api_tokens(&self, ctx: &Context<'_>) -> Option<ApiResult<Vec<ApiToken>>> {
+        let state = match RequestState::of(ctx) {
+            Ok(state) => state,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(ApiToken::of_account(state, self.0.id).await)
     }
 }
 

@@ -7,7 +7,7 @@
 use async_graphql::{ID, Interface};
 use futures_util::future::try_join_all;
 
-use crate::domain::ids::{AccountId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{AccountId, ApiTokenId, GroupId, LoginEventId, RoleId, SessionId, UserId};
 use crate::graphql::context::RequestState;
 use crate::graphql::error::ApiResult;
 use crate::graphql::node_id::{self, NodeId as _};
@@ -70,6 +70,10 @@ async fn load_node(state: &RequestState, id: &str) -> ApiResult<Option<Node>> {
             .session(SessionId::of(uuid))
             .await?
             .map(|s| Node::Session(Session(s))),
+        ApiTokenId::KIND => loaders
+            .token(ApiTokenId::of(uuid))
+            .await?
+            .map(|t| Node::ApiToken(ApiToken(t))),
         _ => None,
     })
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_graphql::{ID, Object};
 
-use crate::access::Person;
+use crate::access::{Person, Principal};
+use crate::domain;
 use crate::domain::ids::GroupId;
 use crate::domain::role::Permission;
 use crate::graphql::node_id;
@@ -16,15 +17,19 @@ use crate::service::Caller;
 #[derive(Debug, Clone)]
 pub struct Viewer {
     caller: Caller,
-    person: Box<Person>,
+    account: domain::account::Account,
 }
 
 impl Viewer {
-    /// The caller, when it is a person.
+    /// The caller, when it is a person or a token.
     #[must_use]
     pub fn of(caller: Caller) -> Option<Self> {
-        let person = Box::new(caller.principal().person()?.clone());
-        Some(Self { caller, person })
+        let account = caller.principal().own_account()?.clone();
+        Some(Self { caller, account })
+    }
+
+    fn person(&self) -> Option<&Person> {
+        self.caller.principal().person()
     }
 }
 
@@ -33,41 +38,50 @@ impl Viewer {
 impl Viewer {
     /// Null for an API token.
     async fn user(&self) -> Option<User> {
-        let mut user = self.person.user.clone();
+        let person = self.person()?;
+        let mut user = person.user.clone();
         // A password that grew too old must be changed just as well.
-        user.must_change_password = self.person.must_change_password;
+        user.must_change_password = person.must_change_password;
         Some(User(Arc::new(user)))
     }
 
     /// Null for a person.
     async fn api_token(&self) -> Option<ApiToken> {
-        None
+        match self.caller.principal() {
+            Principal::Token(holder) => Some(ApiToken(Arc::new(holder.token.clone()))),
+            Principal::Nobody | Principal::Person(_) | Principal::CommandLine => None,
+        }
     }
 
     /// Their account.
     async fn account(&self) -> Account {
-        Account(Arc::new(self.person.account.clone()))
+        Account(Arc::new(self.account.clone()))
     }
 
-    /// The session that asks.
+    /// The session that asks; null for an API token.
     async fn session(&self) -> Option<Session> {
-        Some(Session(Arc::new(self.person.session.clone())))
+        Some(Session(Arc::new(self.person()?.session.clone())))
     }
 
     /// They may do everything in their account.
     async fn is_master(&self) -> bool {
-        self.person.is_master()
+        self.person().is_some_and(Person::is_master)
     }
 
     /// They may do everything in every account.
     async fn is_operator(&self) -> bool {
-        self.person.is_operator()
+        self.person().is_some_and(Person::is_operator)
     }
 
     /// What they may do; a master may do everything else too.
     async fn permissions(&self) -> Vec<String> {
-        let mut held: BTreeSet<&str> = self.person.permissions.iter().map(|p| p.as_str()).collect();
-        if self.person.is_master() {
+        let permissions = match self.caller.principal() {
+            Principal::Person(person) => &person.permissions,
+            Principal::Token(holder) => &holder.permissions,
+            Principal::Nobody | Principal::CommandLine => return Vec::new(),
+        };
+        let mut held: BTreeSet<&str> = permissions.iter().map(|p| p.as_str()).collect();
+        if self.person().is_some_and(Person::is_master) {
             held.extend(Permission::OWN);
         }
         held.into_iter().map(str::to_owned).collect()

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::super::{Backend, DirectoryState, HttpError, HttpSettings, HttpState, ServerState, Tls, serve};
 use crate::access::{Person, Principal};
-use crate::auth::SessionSecret;
+use crate::auth::{BearerSecret, SessionSecret};
 use crate::config::{ForwardedHeader, HttpConfig, LimitsConfig};
 use crate::domain::clock::SystemEntropy;
 use crate::domain::credentials::TokenHash;
@@ -127,9 +127,10 @@ pub(super) struct Fake {
 
 #[async_trait]
 impl Backend for Fake {
-    async fn identify(&self, secret: &SessionSecret) -> service::Result<Option<Person>> {
+    async fn identify(&self, secret: &BearerSecret) -> service::Result<Option<Principal>> {
         self.ping().await?;
-        Ok(self.people.lock().unwrap().get(&secret.hash()).cloned())
+        let person = self.people.lock().unwrap().get(&secret.hash()).cloned();
+        Ok(person.map(|person| Principal::Person(Box::new(person))))
     }
 
     async fn execute(&self, request: async_graphql::Request, context: RequestContext) -> Answer {
@@ -148,7 +149,7 @@ impl Backend for Fake {
         }
     }
 
-    async fn enter(&self, _: &SessionSecret) -> service::Result<Option<Place>> {
+    async fn enter(&self, _: &BearerSecret) -> service::Result<Option<Place>> {
         self.ping().await?;
         Ok(None)
     }

@@ -164,15 +164,11 @@ pub(crate) async fn are_said_to_be_missed_by_the_slow(store: Arc<dyn Store>) {
         let mut quick = store.watch_logins().await.unwrap();
         let last = make.refusal(&user, 60, Failures::Unchanged);
         store.record_login(&last).await.unwrap();
-        match tokio::time::timeout(SOON, quick.next())
-            .await
-            .expect("a sign-in in time")
-        {
-            Ok(event) => {
-                assert_eq!(*event, last.event);
-                break;
-            }
-            Err(Missed) => {} // overrun by those from before
+        // It may be overrun by those from before; then another tries.
+        let told = tokio::time::timeout(SOON, quick.next()).await;
+        if let Ok(event) = told.expect("a sign-in in time") {
+            assert_eq!(*event, last.event);
+            break;
         }
     }
     assert_eq!(slow.next().await, Err(Missed));

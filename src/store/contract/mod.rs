@@ -22,6 +22,7 @@ pub(crate) mod masters;
 pub(crate) mod passwords;
 pub(crate) mod roles;
 pub(crate) mod sessions;
+pub(crate) mod tokens;
 pub(crate) mod upkeep;
 pub(crate) mod user_changes;
 pub(crate) mod user_lists;
@@ -78,6 +79,9 @@ macro_rules! contract_suite {
             sessions {
                 are_read_with_user_account_and_roles, are_read_many_at_once, expire, come_newest_first_and_bounded, are_touched_forwards_only,
                 are_ended_once, are_revoked_with_their_entry, are_opened_for_somebody_else,
+            }
+            tokens {
+                are_read_with_account_and_roles, have_unique_names_until_revoked, are_touched_forwards_only_and_purged,
             }
             upkeep {
                 answers_and_passes_its_check, purges_what_is_over, inserts_people_in_bulk, inserts_people_wholly_or_not_at_all,

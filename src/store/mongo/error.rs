@@ -32,6 +32,7 @@ fn taken(index: &str) -> Option<Unique> {
         indexes::USER_LOGIN => Some(Unique::UserLogin),
         indexes::ROLE_NAME => Some(Unique::RoleName),
         indexes::GROUP_NAME => Some(Unique::GroupName),
+        indexes::TOKEN_NAME => Some(Unique::TokenName),
         _ => None,
     }
 }

@@ -21,6 +21,9 @@ pub(super) const ROLE_NAME: &str = "roles_name";
 /// Unique: a group's name in its account.
 pub(super) const GROUP_NAME: &str = "groups_name";
 
+/// Unique: the name of an API token among those of its account that are not revoked.
+pub(super) const TOKEN_NAME: &str = "api_tokens_name";
+
 /// The collections' names.
 pub(super) mod collections {
     pub(in super::super) const ACCOUNTS: &str = "accounts";
@@ -32,9 +35,12 @@ pub(super) mod collections {
     pub(in super::super) const AUDIT: &str = "audit";
     pub(in super::super) const FAILURES: &str = "failures";
     pub(in super::super) const ATTEMPTS: &str = "attempts";
+    pub(in super::super) const API_TOKENS: &str = "api_tokens";
     pub(in super::super) const DELETIONS: &str = "deletions";
 }
-use collections::{ACCOUNTS, ATTEMPTS, AUDIT, DELETIONS, FAILURES, GROUPS, LOGIN_EVENTS, ROLES, SESSIONS, USERS};
+use collections::{
+    ACCOUNTS, API_TOKENS, ATTEMPTS, AUDIT, DELETIONS, FAILURES, GROUPS, LOGIN_EVENTS, ROLES, SESSIONS, USERS,
+};
 
 /// The server's codes for "somebody else is just making this", after which asking again finds it made.
 const BEING_MADE: [i32; 4] = [
@@ -52,6 +58,16 @@ fn index(name: &str, keys: Document) -> IndexModel {
 
 fn unique(name: &str, keys: Document) -> IndexModel {
     let options = IndexOptions::builder().name(name.to_owned()).unique(true).build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+/// Unique among the documents that match `filter`.
+fn unique_among(name: &str, keys: Document, filter: Document) -> IndexModel {
+    let options = IndexOptions::builder()
+        .name(name.to_owned())
+        .unique(true)
+        .partial_filter_expression(filter)
+        .build();
     IndexModel::builder().keys(keys).options(options).build()
 }
 
@@ -161,6 +177,18 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
             vec![
                 index("attempts_end", doc! { "ends_at": 1 }),
                 expiring("attempts_expiry", "expires_at"),
+            ],
+        ),
+        (
+            API_TOKENS,
+            vec![
+                unique_among(
+                    TOKEN_NAME,
+                    doc! { "account": 1, "name_fold": 1 },
+                    doc! { "is_revoked": false },
+                ),
+                index("api_tokens_hash", doc! { "token_hash": 1 }),
+                index("api_tokens_created", doc! { "account": 1, "created_at": -1, "_id": -1 }),
             ],
         ),
         (DELETIONS, vec![index("deletions_time", doc! { "deleted_at": 1 })]),

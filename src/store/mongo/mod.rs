@@ -14,6 +14,7 @@
 //! | `users` | users with grants, password and last sign-ins | `account, login` | `{account: 1, login: 1}` |
 //! | `roles`, `groups` | roles, groups | `account, name_fold` | `{account: 1, name_fold: 1}` |
 //! | `sessions` | the signed-in sessions | | `{account: 1, _id: 1}` |
+//! | `api_tokens` | the API tokens | `account, name_fold` of those not revoked | `{account: 1, _id: 1}` needs no more: a few per account |
 //! | `login_events` | the history | | `{account: 1, _id: 1}` |
 //! | `audit` | the audit log | | `{account: 1, _id: 1}` |
 //! | `failures` | counters of wrong passwords | `account, login, network` | `{account: 1, login: 1}` |
@@ -35,6 +36,7 @@ mod live;
 mod login;
 mod role;
 mod session;
+mod token;
 mod transaction;
 mod upkeep;
 mod user;
@@ -50,7 +52,8 @@ use mongodb::bson::{Document, doc};
 use mongodb::{Client, ClientSession, Collection, Database};
 
 use self::documents::{
-    AccountDocument, AuditDocument, EventDocument, GroupDocument, Id, RoleDocument, SessionDocument, UserDocument,
+    AccountDocument, AuditDocument, EventDocument, GroupDocument, Id, RoleDocument, SessionDocument, TokenDocument,
+    UserDocument,
 };
 use self::indexes::collections;
 use self::transaction::Halt;
@@ -73,6 +76,7 @@ pub struct MongoStore {
     failures: Collection<Document>,
     attempts: Collection<Document>,
     deletions: Collection<Document>,
+    api_tokens: Collection<TokenDocument>,
     feed: live::Feed,
 }
 
@@ -96,6 +100,7 @@ impl MongoStore {
             failures: database.collection(collections::FAILURES),
             attempts: database.collection(collections::ATTEMPTS),
             deletions: database.collection(collections::DELETIONS),
+            api_tokens: database.collection(collections::API_TOKENS),
             feed: live::Feed::default(),
             client,
             database,

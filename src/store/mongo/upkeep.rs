@@ -132,6 +132,9 @@ impl Upkeep for MongoStore {
         removed += self.purge_from(&self.login_events, history_before).await?;
         let audit_before = doc! { "at": { "$lt": At(retention.audit_before) } };
         removed += self.purge_from(&self.audit, audit_before).await?;
+        let over = doc! { "$lt": At(retention.audit_before) };
+        let tokens_over = doc! { "$or": [{ "revoked_at": over.clone() }, { "expires_at": over }] };
+        removed += self.purge_from(&self.api_tokens, tokens_over).await?;
         Ok(removed)
     }
 

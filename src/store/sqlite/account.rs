@@ -120,7 +120,7 @@ impl AccountStore for SqliteStore {
         let entry = entry.clone();
         self.write("delete_account", move |tx| {
             // In this order, as the later ones are referenced by the earlier.
-            for table in ["sessions", "users", "roles", "groups", "failures"] {
+            for table in ["sessions", "api_tokens", "users", "roles", "groups", "failures"] {
                 tx.execute(&format!("DELETE FROM {table} WHERE account = ?"), [account.blob()])?;
             }
             let deleted = tx.execute("DELETE FROM accounts WHERE id = ?", [account.blob()])?;

@@ -6,11 +6,12 @@ use rusqlite::{Error, ErrorCode};
 use crate::store::{StoreError, Unique};
 
 /// The columns of each unique constraint, as SQLite names them in its message.
-const UNIQUE: [(&str, Unique); 4] = [
+const UNIQUE: [(&str, Unique); 5] = [
     ("accounts.name", Unique::AccountName),
     ("users.account, users.login", Unique::UserLogin),
     ("roles.account, roles.name_fold", Unique::RoleName),
     ("groups.account, groups.name_fold", Unique::GroupName),
+    ("api_tokens.account, api_tokens.name_fold", Unique::TokenName),
 ];
 
 fn taken(message: &str) -> Option<Unique> {

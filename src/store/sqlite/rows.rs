@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::domain::account::{Account, AccountName};
 use crate::domain::audit::AuditEntry;
 use crate::domain::group::Group;
-use crate::domain::ids::{AccountId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
 use crate::domain::login::Login;
 use crate::domain::login_event::{EventOrigin, LoginEvent};
 use crate::domain::role::Role;
@@ -46,6 +46,7 @@ macro_rules! ids {
 }
 ids!(
     AccountId,
+    ApiTokenId,
     UserId,
     RoleId,
     GroupId,

@@ -137,6 +137,12 @@ impl Upkeep for SqliteStore {
                 "DELETE FROM audit_entries WHERE rowid IN (SELECT rowid FROM audit_entries WHERE at < ? LIMIT ?)",
                 retention.audit_before,
             ),
+            (
+                "DELETE FROM api_tokens WHERE rowid IN \
+                 (SELECT rowid FROM api_tokens WHERE min(coalesce(revoked_at, expires_at), coalesce(expires_at, revoked_at)) < ? \
+                 LIMIT ?)",
+                retention.audit_before,
+            ),
         ];
         let mut gone = self.clear_deleted(retention.now).await?;
         for (sql, limit) in steps {

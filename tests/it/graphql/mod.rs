@@ -11,4 +11,5 @@ mod reading;
 mod schema;
 mod sessions;
 mod sign_in;
+mod tokens;
 mod writing;

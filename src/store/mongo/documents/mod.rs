@@ -7,12 +7,14 @@ mod audit;
 mod event;
 mod session;
 mod tenancy;
+mod token;
 mod user;
 
 pub(super) use audit::AuditDocument;
 pub(super) use event::EventDocument;
 pub(super) use session::SessionDocument;
 pub(super) use tenancy::{AccountDocument, GroupDocument, RoleDocument};
+pub(super) use token::TokenDocument;
 pub(super) use user::{PasswordDocument, USER_HIDDEN, UserDocument};
 
 use std::net::IpAddr;
@@ -22,7 +24,7 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, RawBsonRef, serialize_to_bson};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::domain::ids::{AccountId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
 use crate::domain::location::Location;
 use crate::domain::login_event::{EventOrigin, Impersonator};
 use crate::store::{Result, StoreError};
@@ -66,6 +68,7 @@ macro_rules! ids {
 }
 ids!(
     AccountId,
+    ApiTokenId,
     UserId,
     RoleId,
     GroupId,
