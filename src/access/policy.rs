@@ -242,6 +242,16 @@ impl Principal {
         permissions.into_iter().find(|p| !self.holds_in(p.as_str(), account))
     }
 
+    /// What of Doorward's own a user's roles give and they do not hold: whoever lets themselves in as that user would gain it.
+    #[must_use]
+    pub fn first_own_not_held(&self, account: AccountId, roles: &[Role]) -> Option<Permission> {
+        let own = roles
+            .iter()
+            .flat_map(|r| &r.permissions)
+            .filter(|p| Permission::OWN.contains(&p.as_str()));
+        self.first_not_held(account, own).cloned()
+    }
+
     /// As [`Self::first_not_held`], over whole roles.
     #[must_use]
     pub fn first_role_not_held<'a>(&self, account: AccountId, roles: &'a [Role]) -> Option<&'a Role> {

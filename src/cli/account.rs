@@ -68,7 +68,7 @@ pub(super) enum AccountCommand {
         name: String,
         /// The account's name once more
         #[arg(long, value_name = "NAME")]
-        confirm: String,
+        confirm_name: String,
     },
     /// Let nobody of an account sign in; its sessions end, nothing is lost
     Freeze {
@@ -133,12 +133,12 @@ pub(super) async fn run(session: &Session, command: AccountCommand) -> anyhow::R
             let updated = session.caller.change_accounts()?.update(Some(id), changes).await;
             report(format, &updated.map_err(explained)?, "updated")
         }
-        AccountCommand::Delete { name, confirm } => {
+        AccountCommand::Delete { name, confirm_name } => {
             let account = names::account(&session.caller, &name).await?;
             let deleted = session
                 .caller
                 .write_accounts()?
-                .delete(Some(account.id), &confirm)
+                .delete(Some(account.id), &confirm_name)
                 .await;
             deleted.map_err(explained)?;
             let mut out = Output::new(false);

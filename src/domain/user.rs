@@ -273,6 +273,12 @@ impl User {
         }))
     }
 
+    /// Can it sign in with any password at all?
+    #[must_use]
+    pub fn has_way_in(&self) -> bool {
+        self.is_ldap || self.has_password
+    }
+
     /// Does it count as one who can administer its account?
     #[must_use]
     pub fn is_active_master(&self) -> bool {

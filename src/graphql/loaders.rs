@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use crate::domain::account::Account;
 use crate::domain::audit::AuditEntry;
 use crate::domain::group::Group;
-use crate::domain::ids::{AccountId, ApiTokenId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
 use crate::domain::login_event::LoginEvent;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{AccountFilter, AuditFilter, LoginEventFilter, NamedFilter, UserFilter, UserOrder};
@@ -155,6 +155,7 @@ pub struct Loaders {
     sessions: Batch<SessionId, Arc<Session>>,
     tokens: Batch<ApiTokenId, Arc<ApiToken>>,
     tokens_of_account: Batch<AccountId, Vec<Arc<ApiToken>>>,
+    audit_entries: Batch<AuditEntryId, Arc<AuditEntry>>,
     sessions_of_user: Batch<(AccountId, UserId), Vec<Arc<Session>>>,
     recent_login_events: Batch<RecentKey, Vec<Arc<LoginEvent>>>,
     user_pages: Batch<UsersKey, Page<Arc<User>>>,
@@ -239,6 +240,7 @@ impl Loaders {
             sessions: by_id!(caller, sessions_by_ids),
             tokens: by_id!(caller, tokens_by_ids),
             tokens_of_account: Batch::new(caller, |caller, accounts| tokens_of_accounts(caller, accounts).boxed()),
+            audit_entries: by_id!(caller, audit_entries_by_ids),
             sessions_of_user: Batch::new(caller, |caller, users| sessions_of_users(caller, users).boxed()),
             recent_login_events: Batch::new(caller, |caller, keys| recent_login_events(caller, keys).boxed()),
             user_pages: by_page!(caller, users, (order, page)),
@@ -288,6 +290,11 @@ impl Loaders {
     /// An account's API tokens, newest first.
     pub async fn tokens_of_account(&self, account: AccountId) -> ApiResult<Vec<Arc<ApiToken>>> {
         Ok(self.tokens_of_account.load(account).await?.unwrap_or_default())
+    }
+
+    /// An audit entry.
+    pub async fn audit_entry(&self, id: AuditEntryId) -> ApiResult<Option<Arc<AuditEntry>>> {
+        self.audit_entries.load(id).await
     }
 
     /// Those of these roles that there are, in that order.

@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::access::Principal;
+use crate::access::{Principal, Reach};
 use crate::domain::account::Account;
 use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
 use crate::domain::grant::{Grant, GrantTarget};
@@ -101,6 +102,20 @@ impl Caller {
         Ok(scoped.spread(self.store().audit_entries(&scoped.filters, page).await?, Page::empty))
     }
 
+    /// Those of these entries that exist for the caller.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn audit_entries_by_ids(&self, ids: &[AuditEntryId]) -> Result<Vec<AuditEntry>> {
+        let (reach, begins) = (self.principal().reach_of_audit(), self.audit_begins());
+        if reach == Reach::Nothing {
+            return Ok(Vec::new());
+        }
+        let mut entries = self.store().audit_entries_by_ids(ids).await?;
+        entries.retain(|e| reach.covers(e.account, None) && e.at >= begins);
+        Ok(entries)
+    }
+
     /// How many entries each filter finds.
     ///
     /// # Errors
@@ -112,12 +127,16 @@ impl Caller {
 
     fn scope_audit(&self, filter: &AuditFilter) -> Option<AuditFilter> {
         let (account, _) = super::history::narrow(self.principal().reach_of_audit(), filter.account)?;
-        let kept_since = super::settings::before(self.now(), self.services.settings.audit_retention);
         Some(AuditFilter {
             account,
-            since: filter.since.max(Some(kept_since)),
+            since: filter.since.max(Some(self.audit_begins())),
             ..filter.clone()
         })
+    }
+
+    /// Older entries may still be stored until the next clearing up, but are gone for everybody.
+    fn audit_begins(&self) -> Timestamp {
+        super::settings::before(self.now(), self.services.settings.audit_retention)
     }
 }
 

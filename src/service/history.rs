@@ -131,7 +131,7 @@ impl Caller {
     }
 
     /// Older sign-ins may still be stored until the next clearing up, but are gone for everybody.
-    fn history_begins(&self) -> Timestamp {
+    pub(super) fn history_begins(&self) -> Timestamp {
         before(self.now(), self.services.settings.history_retention)
     }
 

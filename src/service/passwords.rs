@@ -13,7 +13,8 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::MAX_PASSWORD_BYTES;
 use crate::domain::user::User;
 use crate::service::audit::{Action, diff, secret_changed, user_fields};
-use crate::service::{Caller, ErrorCode, Problem, Result, ServiceError, Services, UserWrites};
+use crate::service::users::no_such_user;
+use crate::service::{Caller, ErrorCode, Problem, Problems, Result, ServiceError, Services, UserWrites};
 use crate::store::StoreError;
 
 /// A user changed at the very moment is read again this often.
@@ -141,19 +142,49 @@ impl Caller {
     }
 }
 
+/// How somebody gets in from now on. Both may be given: a password for now, and a link to choose one's own.
+#[derive(Debug)]
+pub struct AccessInput {
+    /// The password.
+    pub password: Option<SecretString>,
+    /// It must be changed at the next sign-in.
+    pub must_change_password: bool,
+    /// Send a link to set a password.
+    pub send_access_email: bool,
+}
+
 impl UserWrites<'_> {
     /// Sets somebody's password and ends their sessions.
     ///
     /// # Errors
-    /// Problems with `password`, or with the user; those of the store.
-    pub async fn set_password(&self, id: UserId, password: &SecretString, must_change: bool) -> Result<User> {
+    /// `NotFound`, `NotAllowed` with `id`; problems with `password` and `sendAccessEmail`;
+    /// [`Denied`](crate::access::Denied) to whoever acts for another; those of the store.
+    pub async fn set_password(&self, id: UserId, access: &AccessInput) -> Result<User> {
+        self.caller.principal().not_impersonating()?;
         for _ in 0..TRIES {
-            let (user, account) = self.writable(id).await?;
-            self.caller.services.check_takes_password(&account, &user)?;
-            let (user, credentials) = self.caller.user_with_credentials(user.id).await?;
+            let (_, account) = self.writable(id).await?;
+            self.not_oneself(id, "Change your own password with changePassword.")?;
+            let (user, credentials) = self.caller.user_with_credentials(id).await?;
+            if let Some(message) = self.above(&user).await? {
+                return Err(Problem::at(&["id"], ErrorCode::NotAllowed, message).into());
+            }
+            let mut problems = Problems::default();
+            if access.send_access_email {
+                problems.push(mail_off());
+            }
+            let Some(password) = &access.password else {
+                problems.check()?;
+                let message = "Give a password, or have a link sent with sendAccessEmail.";
+                return Err(Problem::at(&["password"], ErrorCode::Required, message).into());
+            };
+            let services = &self.caller.services;
+            services
+                .check_new_password(&account, &user, password, &mut problems)
+                .await?;
+            problems.check()?;
             let new = NewPassword {
                 password,
-                must_change,
+                must_change: access.must_change_password,
                 field: "password",
                 check_history: false,
             };
@@ -163,11 +194,18 @@ impl UserWrites<'_> {
                 .await
             {
                 Err(ServiceError::Store(StoreError::Conflict { .. })) => {}
+                Err(ServiceError::Store(StoreError::NotFound)) => return Err(no_such_user().into()),
                 result => return result,
             }
         }
         Err(StoreError::Unavailable("the user keeps changing".to_owned()).into())
     }
+}
+
+/// What `sendAccessEmail` comes to without a mail server.
+pub(super) fn mail_off() -> Problem {
+    let message = "Mail is off: the configuration has no mail.url.";
+    Problem::at(&["sendAccessEmail"], ErrorCode::MailOff, message)
 }
 
 /// A password to set.
@@ -195,6 +233,33 @@ impl Services {
             return Err(Problem::new(ErrorCode::DirectoryOnly, message).into());
         }
         Ok(())
+    }
+
+    /// Whether an administrator may give this user that password: what is wrong is noted with `password`.
+    pub(super) async fn check_new_password(
+        &self,
+        account: &Account,
+        user: &User,
+        password: &SecretString,
+        problems: &mut Problems,
+    ) -> Result<()> {
+        let checked = match self.check_takes_password(account, user) {
+            Ok(()) => self.check_policy(account, user, password, "password").await,
+            refused => refused,
+        };
+        match checked {
+            Err(ServiceError::Problems(found)) => {
+                let path = vec!["password".to_owned()];
+                found.into_iter().for_each(|p| {
+                    problems.push(Problem {
+                        path: path.clone(),
+                        ..p
+                    })
+                });
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Length and strength, with the user's own names as the first guesses.

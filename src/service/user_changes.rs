@@ -10,8 +10,9 @@ use crate::domain::text::line;
 use crate::domain::user::{Email, Notifications, User, phone};
 use crate::service::audit::{diff, secret_changed, user_fields};
 use crate::service::error::{expect, index};
+use crate::service::passwords::mail_off;
 use crate::service::users::{action_on, login_taken};
-use crate::service::{ErrorCode, Problem, Problems, Result, ServiceError, UserWrites};
+use crate::service::{ErrorCode, Problem, Problems, Result, UserWrites};
 use crate::store::StoreError;
 
 /// Changes to notification settings; `None` keeps what is.
@@ -108,6 +109,9 @@ impl UserWrites<'_> {
     /// Problems with the input, all at once; those of the store.
     pub async fn create(&self, input: NewUser) -> Result<User> {
         let caller = self.caller;
+        if input.password.is_some() {
+            caller.principal().not_impersonating()?;
+        }
         let account = caller.target_account(input.account).await?;
         let mut problems = Problems::default();
         let id = UserId::generate(caller.services.clock.as_ref(), caller.services.entropy.as_ref())?;
@@ -132,27 +136,13 @@ impl UserWrites<'_> {
         };
         let mut user = self.apply(&account, &blank, changes, &mut problems).await?;
         if input.send_access_email {
-            let message = "Mail is off: the configuration has no mail.url.";
-            problems.push(Problem::at(&["sendAccessEmail"], ErrorCode::MailOff, message));
+            problems.push(mail_off());
         }
         if let Some(password) = &input.password {
-            if let Err(ServiceError::Problems(found)) = caller.services.check_takes_password(&account, &user) {
-                found.into_iter().for_each(|p| {
-                    problems.push(Problem {
-                        path: vec!["password".to_owned()],
-                        ..p
-                    })
-                });
-            } else if let Err(error) = caller
-                .services
-                .check_policy(&account, &user, password, "password")
-                .await
-            {
-                let ServiceError::Problems(found) = error else {
-                    return Err(error);
-                };
-                found.into_iter().for_each(|p| problems.push(p));
-            }
+            let services = &caller.services;
+            services
+                .check_new_password(&account, &user, password, &mut problems)
+                .await?;
         }
         problems.check()?;
 
@@ -183,7 +173,10 @@ impl UserWrites<'_> {
             let (before, account) = self.writable(id).await?;
             expect("user", expected, before.revision)?;
             let mut problems = Problems::default();
-            let after = self.apply(&account, &before, changes.clone(), &mut problems).await?;
+            let mut changes = changes.clone();
+            self.guard_contacts(&before, &mut changes, &mut problems);
+            self.guard_ways_in(&before, &mut changes, &mut problems).await?;
+            let after = self.apply(&account, &before, changes, &mut problems).await?;
             problems.check()?;
             // Somebody else may change the user in between: with a revision that is the caller's to resolve, without one
             // the same changes go onto what is there then, and are checked against it.
@@ -193,8 +186,47 @@ impl UserWrites<'_> {
         }
     }
 
+    /// Takes away, and notes, what nobody changes in somebody else's name: where mail goes.
+    pub(super) fn guard_contacts(&self, before: &User, changes: &mut UserChanges, problems: &mut Problems) {
+        let Err(denied) = self.caller.principal().not_impersonating() else {
+            return;
+        };
+        let mut guard = |change: &mut Option<Option<String>>, before: Option<&Email>, path: &[&str]| {
+            if changed(change, before) {
+                problems.push(Problem::at(path, ErrorCode::NotAllowed, denied.to_string()));
+            }
+            *change = None;
+        };
+        guard(&mut changes.email, before.email.as_ref(), &["email"]);
+        let alerts = before.notifications.email.as_ref();
+        guard(&mut changes.notifications.email, alerts, &["notifications", "email"]);
+    }
+
+    /// Takes away, and notes, what would let the caller in as a user who holds more: a link to set a password goes to the
+    /// mail address, and a freed login can be made again.
+    async fn guard_ways_in(&self, before: &User, changes: &mut UserChanges, problems: &mut Problems) -> Result<()> {
+        let renames = |login: &String| Login::parse(login).map_or(true, |login| login != before.login);
+        let renamed = changes.login.as_ref().is_some_and(renames);
+        let readdressed = changed(&changes.email, before.email.as_ref());
+        if !renamed && !readdressed {
+            return Ok(());
+        }
+        let Some(message) = self.above(before).await? else {
+            return Ok(());
+        };
+        if renamed {
+            changes.login = None;
+            problems.push(Problem::at(&["login"], ErrorCode::NotAllowed, message.clone()));
+        }
+        if readdressed {
+            changes.email = None;
+            problems.push(Problem::at(&["email"], ErrorCode::NotAllowed, message));
+        }
+        Ok(())
+    }
+
     /// The user with the changes, as far as they hold; what does not is noted.
-    async fn apply(
+    pub(super) async fn apply(
         &self,
         account: &Account,
         before: &User,
@@ -390,6 +422,12 @@ impl UserWrites<'_> {
             granted_at: self.caller.now(),
         }
     }
+}
+
+/// Does the change give another address than the one that is there?
+fn changed(change: &Option<Option<String>>, before: Option<&Email>) -> bool {
+    let given = change.as_ref().map(|c| c.as_deref().map(str::trim));
+    given.is_some_and(|given| given != before.map(Email::as_str))
 }
 
 fn too_many(field: &str, count: usize, problems: &mut Problems) -> bool {

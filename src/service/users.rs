@@ -1,9 +1,9 @@
 //! Users: reading them, and the door to changing them.
 
 use crate::access::{Denied, Reach};
-use crate::auth::failure_key;
+use crate::auth::{directory_failure_key, failure_key};
 use crate::domain::account::{Account, AccountName};
-use crate::domain::audit::TargetType;
+use crate::domain::audit::{FieldChange, TargetType};
 use crate::domain::ids::{AccountId, UserId};
 use crate::domain::login::TypedLogin;
 use crate::domain::page::{Page, PageRequest};
@@ -25,7 +25,12 @@ impl Caller {
         if scoped.filters.is_empty() {
             return Ok(scoped.spread(Vec::new(), Page::empty));
         }
-        Ok(scoped.spread(self.store().users(&scoped.filters, order, page).await?, Page::empty))
+        let mut pages = self.store().users(&scoped.filters, order, page).await?;
+        pages
+            .iter_mut()
+            .flat_map(|page| &mut page.items)
+            .for_each(|user| self.show_oneself(user));
+        Ok(scoped.spread(pages, Page::empty))
     }
 
     /// How many users each filter finds.
@@ -51,6 +56,7 @@ impl Caller {
         }
         let mut users = self.store().users_by_ids(ids).await?;
         users.retain(|u| reach.covers(u.account, Some(u.id)));
+        users.iter_mut().for_each(|user| self.show_oneself(user));
         Ok(users)
     }
 
@@ -67,7 +73,16 @@ impl Caller {
         };
         let user = self.store().user_by_login(account.id, &login).await?;
         let reach = self.principal().reach_of_users();
-        Ok(user.filter(|u| reach.covers(u.account, Some(u.id))))
+        let mut user = user.filter(|u| reach.covers(u.account, Some(u.id)));
+        user.iter_mut().for_each(|user| self.show_oneself(user));
+        Ok(user)
+    }
+
+    /// An own password that grew too old must be changed just as well as one of which that is stored.
+    fn show_oneself(&self, user: &mut User) {
+        if let Some(person) = self.principal().person().filter(|p| p.user.id == user.id) {
+            user.must_change_password |= person.must_change_password;
+        }
     }
 
     /// What changes users of that account (`None`: the caller's own).
@@ -127,10 +142,13 @@ impl UserWrites<'_> {
     /// Disables a user and ends their sessions, or enables them.
     ///
     /// # Errors
-    /// `NotFound`, `NotAllowed`, `LastMaster`; those of the store.
+    /// `NotFound`, `NotAllowed` (disabling oneself too), `LastMaster`; those of the store.
     pub async fn set_status(&self, id: UserId, status: UserStatus) -> Result<User> {
         loop {
             let (before, account) = self.writable(id).await?;
+            if status == UserStatus::Disabled {
+                self.not_oneself(id, "Nobody disables themselves; ask another administrator.")?;
+            }
             if before.status == status {
                 return Ok(before);
             }
@@ -151,7 +169,7 @@ impl UserWrites<'_> {
         }
     }
 
-    /// Takes a lock for wrong passwords off.
+    /// Takes a lock for wrong passwords off, Doorward's own and the one that spares the directory's.
     ///
     /// # Errors
     /// `NotFound`, `NotAllowed`; those of the store.
@@ -161,13 +179,25 @@ impl UserWrites<'_> {
             login: user.login.to_string(),
             account: Some(account.name.to_string()),
         };
-        let audit = self
-            .caller
-            .audit(action_on("unlockUser", &user, &account, Vec::new()))?;
-        self.caller
-            .store()
-            .unlock_user(id, &failure_key(account.id, &typed, None), &audit)
-            .await?;
+        let mut counters = vec![failure_key(account.id, &typed, None)];
+        counters.extend(account.directory.as_ref().map(|d| directory_failure_key(d, &typed)));
+        // A lock in one network only is not the user's, but a lock all the same.
+        let change = FieldChange {
+            field: "lockedUntil".to_owned(),
+            before: user.locked_until.map(|until| until.to_string()),
+            after: None,
+        };
+        let changes = if change.before.is_some() {
+            vec![change]
+        } else {
+            Vec::new()
+        };
+        let audit = self.caller.audit(action_on("unlockUser", &user, &account, changes))?;
+        match self.caller.store().unlock_user(id, &counters, &audit).await {
+            Ok(_) => {}
+            Err(StoreError::NotFound) => return Err(no_such_user().into()),
+            Err(error) => return Err(error.into()),
+        }
         Ok(User {
             locked_until: None,
             ..user
@@ -177,9 +207,10 @@ impl UserWrites<'_> {
     /// Deletes a user; their sign-ins stay in the history.
     ///
     /// # Errors
-    /// `NotFound`, `NotAllowed`, `LastMaster`; those of the store.
+    /// `NotFound`, `NotAllowed` (oneself too), `LastMaster`; those of the store.
     pub async fn delete(&self, id: UserId) -> Result<UserId> {
         let (user, account) = self.writable(id).await?;
+        self.not_oneself(id, "Nobody deletes themselves; ask another administrator.")?;
         let changes = self.caller.named(gone(user_fields(&user))).await?;
         let audit = self.caller.audit(action_on("deleteUser", &user, &account, changes))?;
         match self.caller.store().delete_user(id, &audit).await {
@@ -187,6 +218,25 @@ impl UserWrites<'_> {
             Err(StoreError::NotFound) => Err(no_such_user().into()),
             result => Ok(result.map(|()| id)?),
         }
+    }
+
+    /// Refuses what nobody does to themselves.
+    pub(super) fn not_oneself(&self, id: UserId, message: &str) -> Result<()> {
+        if self.caller.principal().user() == Some(id) {
+            return Err(Problem::at(&["id"], ErrorCode::NotAllowed, message).into());
+        }
+        Ok(())
+    }
+
+    /// Why the caller must not become able to sign in as that user: its roles give what the caller does not hold.
+    pub(super) async fn above(&self, user: &User) -> Result<Option<String>> {
+        let (principal, roles) = (self.caller.principal(), user.roles());
+        if roles.is_empty() || principal.user() == Some(user.id) || principal.may_touch_masters(user.account) {
+            return Ok(None);
+        }
+        let roles = self.caller.store().roles_by_ids(&roles).await?;
+        let missing = principal.first_own_not_held(user.account, &roles);
+        Ok(missing.map(|missing| format!("The user holds {missing}, which you do not hold.")))
     }
 
     /// The user, if the caller may change it, with its account.
@@ -237,12 +287,7 @@ impl UserWrites<'_> {
 }
 
 /// The audit log's view of something done to a user.
-pub(super) fn action_on<'a>(
-    name: &'a str,
-    user: &User,
-    account: &Account,
-    changes: Vec<crate::domain::audit::FieldChange>,
-) -> Action<'a> {
+pub(super) fn action_on<'a>(name: &'a str, user: &User, account: &Account, changes: Vec<FieldChange>) -> Action<'a> {
     Action {
         name,
         account: account.id,
@@ -269,6 +314,6 @@ pub(super) fn login_taken(user: &User, account: &Account) -> Problem {
 fn last_master() -> Problem {
     Problem::new(
         ErrorCode::LastMaster,
-        "The account would be left without an active master; make another one first.",
+        "The account would be left without an active master who can sign in; make another one first.",
     )
 }

@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use error::{StoreError, Unique};
-pub use history::{AuditStore, HistoryStore, RECENT};
+pub use history::{AuditStore, HistoryStore, LoginCounts, RECENT};
 pub use live::{LiveStore, LoginWatch, Missed};
 pub use login::{
     Candidate, FailureCount, FailureKey, Failures, Flood, Identity, LimitKey, LoginRecord, LoginStore, OpenedSession,

@@ -44,7 +44,8 @@ pub trait UserStore {
     /// # Errors
     /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound),
     /// [`Taken`](crate::store::StoreError::Taken), and [`LastMaster`](crate::store::StoreError::LastMaster) when no other
-    /// active master would be left, also when two try at once.
+    /// active master would be left, also when two try at once; one without a password and without the directory's does not
+    /// stand in for one who can sign in.
     async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
 
     /// Sets a local password at `expected_revision`, keeps the old hash in the history, grows the revision by one, and
@@ -67,11 +68,12 @@ pub trait UserStore {
     /// [`NotFound`](crate::store::StoreError::NotFound), [`LastMaster`](crate::store::StoreError::LastMaster).
     async fn delete_user(&self, user: UserId, audit: &AuditEntry) -> Result<()>;
 
-    /// Takes a lock off: clears `locked_until` and the counters of the login, everywhere. Grows no revision.
+    /// Takes a lock off: clears `locked_until` and the counters of these logins, from every network. Grows no revision. Says
+    /// whether anything was locked at the entry's time; the entry is written when it was.
     ///
     /// # Errors
     /// [`NotFound`](crate::store::StoreError::NotFound).
-    async fn unlock_user(&self, user: UserId, login_key: &FailureKey, audit: &AuditEntry) -> Result<()>;
+    async fn unlock_user(&self, user: UserId, login_keys: &[FailureKey], audit: &AuditEntry) -> Result<bool>;
 
     /// Those that exist, in any order.
     async fn users_by_ids(&self, ids: &[UserId]) -> Result<Vec<User>>;

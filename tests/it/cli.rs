@@ -1,6 +1,7 @@
 //! The command line, as the binary that people run.
 
 mod access;
+mod changes;
 mod demo;
 mod people;
 mod seeding;

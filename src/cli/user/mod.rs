@@ -1,8 +1,10 @@
 //! `doorward user …`
 
 mod show;
+mod update;
 
 use std::fmt;
+use std::io::Write;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -12,10 +14,11 @@ use crate::cli::output::{Output, Table};
 use crate::cli::password;
 use crate::cli::session::Session;
 use crate::cli::user::show::{Names, UserJson};
+use crate::cli::user::update::UpdateArgs;
 use crate::domain::account::{Account, Language};
 use crate::domain::query::{UserFilter, UserOrder};
 use crate::domain::user::{User, UserStatus};
-use crate::service::NewUser;
+use crate::service::{AccessInput, NewUser};
 
 /// A language, as it is written on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -55,6 +58,8 @@ impl fmt::Display for LanguageArg {
 pub(super) enum UserCommand {
     /// Create a user
     Create(Box<CreateArgs>),
+    /// Change what is given of a user
+    Update(Box<UpdateArgs>),
     /// Set somebody's password and end their sessions
     SetPassword {
         #[command(flatten)]
@@ -80,6 +85,8 @@ pub(super) enum UserCommand {
     Disable(Target),
     /// Let a disabled user sign in again
     Enable(Target),
+    /// End all sessions of a user
+    SignOut(Target),
     /// Delete a user; their sign-ins stay in the history
     Delete(Target),
 }
@@ -137,6 +144,7 @@ pub(super) struct CreateArgs {
 pub(super) async fn run(session: &Session, command: UserCommand) -> anyhow::Result<()> {
     match command {
         UserCommand::Create(args) => create(session, *args).await,
+        UserCommand::Update(args) => update::update(session, *args).await,
         UserCommand::SetPassword {
             target,
             must_change_password,
@@ -145,10 +153,12 @@ pub(super) async fn run(session: &Session, command: UserCommand) -> anyhow::Resu
             let password = password::from_stdin()?;
             let (user, account) = names::user(&session.caller, &target.login).await?;
             let writes = session.caller.write_users()?;
-            let user = writes
-                .set_password(user.id, &password, must_change_password)
-                .await
-                .map_err(explained)?;
+            let access = AccessInput {
+                password: Some(password),
+                must_change_password,
+                send_access_email: false,
+            };
+            let user = writes.set_password(user.id, &access).await.map_err(explained)?;
             report(session, &target, &user, &account, "set the password of").await
         }
         UserCommand::List { account, format } => list(session, &account, format).await,
@@ -160,6 +170,19 @@ pub(super) async fn run(session: &Session, command: UserCommand) -> anyhow::Resu
         }
         UserCommand::Disable(target) => set_status(session, &target, UserStatus::Disabled, "disabled").await,
         UserCommand::Enable(target) => set_status(session, &target, UserStatus::Active, "enabled").await,
+        UserCommand::SignOut(target) => {
+            let (user, account) = names::user(&session.caller, &target.login).await?;
+            let ended = session.caller.revoke_all_sessions(Some(Some(user.id)), false).await;
+            let ended = ended.map_err(explained)?;
+            let mut out = Output::new(target.format.json);
+            if out.is_json() {
+                out.value(&serde_json::json!({ "revoked": ended }))?;
+            } else {
+                let sessions = if ended == 1 { "session" } else { "sessions" };
+                out.line(&format!("ended {ended} {sessions} of {}@{}", user.login, account.name))?;
+            }
+            out.finish()
+        }
         UserCommand::Delete(target) => {
             let (user, account) = names::user(&session.caller, &target.login).await?;
             let names = Names::of(session, std::slice::from_ref(&user)).await?;
@@ -195,7 +218,16 @@ async fn create(session: &Session, args: CreateArgs) -> anyhow::Result<()> {
         ..NewUser::default()
     };
     let user = caller.write_users()?.create(new).await.map_err(explained)?;
-    report(session, &args.target, &user, &account, "created").await
+    report(session, &args.target, &user, &account, "created").await?;
+    if !user.has_way_in() {
+        let login = format!("{}@{}", user.login, account.name);
+        // A hint only: whether anybody reads it changes nothing.
+        let _ = writeln!(
+            std::io::stderr(),
+            "{login} has no password yet; give one with `doorward user set-password {login} --password-stdin`"
+        );
+    }
+    Ok(())
 }
 
 async fn set_status(session: &Session, target: &Target, status: UserStatus, done: &str) -> anyhow::Result<()> {

@@ -3,10 +3,13 @@
 mod access;
 mod account;
 mod impersonation;
+mod profile;
 mod session;
 mod signing;
 mod token;
 mod user;
+mod user_access;
+mod user_status;
 
 use async_graphql::MergedObject;
 
@@ -20,4 +23,7 @@ pub struct Mutation(
     access::Access,
     token::Tokens,
     account::Accounts,
+    user_status::UserStatuses,
+    user_access::UserAccess,
+    profile::Profile,
 );

@@ -10,7 +10,7 @@ use crate::graphql::types::{Session, User};
 use crate::service::{ServiceError, SigningIn};
 
 /// What hashing a password counts for in the cost of a request: few fit into one, however they are aliased.
-const HASHING: usize = 2000;
+pub(super) const HASHING: usize = 2000;
 
 /// Signing in and out.
 #[derive(Debug, Default, Clone, Copy)]

@@ -107,6 +107,15 @@ pub enum StatsBucket {
     Day,
 }
 
+impl From<StatsBucket> for crate::service::Width {
+    fn from(bucket: StatsBucket) -> Self {
+        match bucket {
+            StatsBucket::Hour => Self::Hour,
+            StatsBucket::Day => Self::Day,
+        }
+    }
+}
+
 /// What users are ordered by; those without come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "query::UserOrderField")]

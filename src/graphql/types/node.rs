@@ -7,7 +7,7 @@
 use async_graphql::{ID, Interface};
 use futures_util::future::try_join_all;
 
-use crate::domain::ids::{AccountId, ApiTokenId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
 use crate::graphql::context::RequestState;
 use crate::graphql::error::ApiResult;
 use crate::graphql::node_id::{self, NodeId as _};
@@ -74,6 +74,10 @@ async fn load_node(state: &RequestState, id: &str) -> ApiResult<Option<Node>> {
             .token(ApiTokenId::of(uuid))
             .await?
             .map(|t| Node::ApiToken(ApiToken(t))),
+        AuditEntryId::KIND => loaders
+            .audit_entry(AuditEntryId::of(uuid))
+            .await?
+            .map(|e| Node::AuditEntry(AuditEntry(e))),
         _ => None,
     })
 }

@@ -1,6 +1,7 @@
 //! The audit log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::model::{check_pages, entry_matches, sort};
 use super::sample::{Maker, at, key, password};
@@ -11,7 +12,7 @@ use crate::domain::login_event::Impersonator;
 use crate::domain::page::PageRequest;
 use crate::domain::query::{AuditFilter, Direction, audit_position};
 use crate::domain::user::User;
-use crate::store::Store;
+use crate::store::{FailureCount, Failures, Store};
 
 async fn all(store: &Arc<dyn Store>) -> Vec<AuditEntry> {
     let page = store
@@ -90,6 +91,20 @@ async fn population(store: &Arc<dyn Store>, make: &mut Maker) -> Vec<AuditEntry>
         store.create_role(&role, &entry).await.unwrap();
     }
     all(store).await
+}
+
+pub(crate) async fn is_found_by_id(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    make.stored_user(&store, &acme, "ann").await;
+    let written = all(&store).await;
+    assert_eq!(written.len(), 2);
+    let mut ids: Vec<AuditEntryId> = written.iter().map(|e| e.id).collect();
+    ids.push(AuditEntryId::from_uuid(make.uuid()));
+    let mut found = store.audit_entries_by_ids(&ids).await.unwrap();
+    found.sort_by_key(|e| ids.iter().position(|id| *id == e.id));
+    assert_eq!(found, written);
+    assert_eq!(store.audit_entries_by_ids(&[]).await.unwrap(), []);
 }
 
 pub(crate) async fn is_filtered_and_paged(store: Arc<dyn Store>) {
@@ -225,8 +240,16 @@ pub(crate) async fn takes_its_entry_with_each_change(store: Arc<dyn Store>) {
         .set_password(ann.id, 2, &change, None, &entry(&mut make))
         .await
         .unwrap();
+    let count = FailureCount {
+        key: key(acme.id, 1, None),
+        threshold: 1,
+        window: Duration::from_secs(3600),
+        locks_user: true,
+    };
+    let locking = make.refusal(&ann, 0, Failures::Count(vec![count]));
+    store.record_login(&locking).await.unwrap();
     store
-        .unlock_user(ann.id, &key(acme.id, 1, None), &entry(&mut make))
+        .unlock_user(ann.id, &[key(acme.id, 1, None)], &entry(&mut make))
         .await
         .unwrap();
     store.delete_user(ann.id, &entry(&mut make)).await.unwrap();
@@ -267,7 +290,7 @@ pub(crate) async fn takes_none_of_a_failed_change(store: Arc<dyn Store>) {
     assert!(store.set_password(ann.id, 5, &change, None, &entry).await.is_err());
     assert!(
         store
-            .unlock_user(user.id, &key(acme.id, 1, None), &entry)
+            .unlock_user(user.id, &[key(acme.id, 1, None)], &entry)
             .await
             .is_err()
     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::sample::{MINUTE, Maker, at, key, reload, token};
+use super::sample::{MINUTE, Maker, at, audited, key, reload, token};
 use crate::domain::ids::AccountId;
 use crate::domain::user::User;
 use crate::store::{FailureCount, FailureKey, Failures, LimitKey, Store};
@@ -219,9 +219,44 @@ pub(crate) async fn are_cleared_everywhere_by_an_unlock(store: Arc<dyn Store>) {
     fail(&store, &mut make, &ann, 0, &counters).await;
     assert!(store.locks(&of_ann, at(1)).await.unwrap().iter().all(Option::is_some));
     let entry = make.entry(ann.account);
-    store.unlock_user(ann.id, &of_ann[1], &entry).await.unwrap();
+    store.unlock_user(ann.id, &of_ann[1..2], &entry).await.unwrap();
     assert_eq!(store.locks(&of_ann, at(1)).await.unwrap(), [None, None, None]);
     assert_eq!(lock(&store, other, 1).await, Some(at(60)));
+}
+
+pub(crate) async fn tell_an_unlock_whether_they_locked(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let ann = ann(&store, &mut make).await;
+    let (here, directory) = (key(ann.account, 1, Some(1)), key(ann.account, 3, None));
+    let quiet = FailureCount {
+        locks_user: false,
+        ..count(directory, 1)
+    };
+    let before = audited(&store).await;
+    let mut unlock = async |seconds: i64, entries: u64| {
+        let entry = make.entry_at(ann.account, seconds);
+        let told = store.unlock_user(ann.id, &[here, directory], &entry).await.unwrap();
+        assert_eq!(audited(&store).await, before + entries);
+        (told, make.refusal(&ann, 0, Failures::Count(vec![count(here, 2)])))
+    };
+    let (told, fails) = unlock(1, 0).await;
+    assert!(!told, "nothing failed");
+    store.record_login(&fails).await.unwrap();
+    let (told, mut locks) = unlock(1, 0).await;
+    assert!(!told, "one failure of two");
+    locks.failures = Failures::Count(vec![count(here, 1)]);
+    store.record_login(&locks).await.unwrap();
+    let (told, mut elsewhere) = unlock(1, 1).await;
+    assert!(told, "the user's own lock");
+    elsewhere.failures = Failures::Count(vec![quiet]);
+    store.record_login(&elsewhere).await.unwrap();
+    let (told, mut over) = unlock(1, 2).await;
+    assert!(told, "a lock that does not show as the user's");
+    assert_eq!(lock(&store, directory, 1).await, None);
+    over.failures = Failures::Count(vec![count(here, 1)]);
+    store.record_login(&over).await.unwrap();
+    let (told, _) = unlock(61, 2).await;
+    assert!(!told, "a lock that is over");
 }
 
 pub(crate) async fn count_attempts_by_window(store: Arc<dyn Store>) {

@@ -10,7 +10,7 @@ use crate::domain::login_event::{Impersonator, LoginEvent, LoginMethod, LoginOut
 use crate::domain::page::{PageRequest, Take};
 use crate::domain::query::{Direction, LoginEventFilter, login_event_position};
 use crate::domain::user::User;
-use crate::store::{Failures, Flood, LoginRecord, NewPerson, Store};
+use crate::store::{Failures, Flood, LoginCounts, LoginRecord, NewPerson, Store};
 
 pub(crate) async fn reads_back_whole(store: Arc<dyn Store>) {
     let mut make = Maker::default();
@@ -365,4 +365,60 @@ pub(crate) async fn survives_its_user(store: Arc<dyn Store>) {
         ..LoginEventFilter::default()
     };
     assert_eq!(store.count_login_events(&[filter]).await.unwrap(), [1]);
+}
+
+pub(crate) async fn is_counted_between_edges(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let blue = make.stored_account(&store, "blue").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    let bob = make.stored_user(&store, &acme, "bob").await;
+    let eve = make.stored_user(&store, &blue, "eve").await;
+    let add = async |event: LoginEvent| {
+        let record = LoginRecord {
+            event,
+            opened: None,
+            failures: Failures::Unchanged,
+        };
+        store.record_login(&record).await.unwrap();
+    };
+    for (user, seconds, outcome) in [
+        (&ann, 99, LoginOutcome::Success), // before the first edge
+        (&ann, 100, LoginOutcome::Success),
+        (&ann, 150, LoginOutcome::Success),
+        (&bob, 199, LoginOutcome::Success),
+        (&bob, 120, LoginOutcome::WrongPassword),
+        (&eve, 130, LoginOutcome::Success), // of another account
+        (&ann, 200, LoginOutcome::Locked),
+        (&ann, 400, LoginOutcome::Success), // at the last edge
+    ] {
+        let event = make.event(user, seconds, outcome);
+        add(event).await;
+    }
+    let mut flood = make.event(&ann, 210, LoginOutcome::RateLimited);
+    flood.attempts = 7;
+    add(flood).await;
+    let mut nobody = make.event(&ann, 220, LoginOutcome::UnknownUser);
+    nobody.user = None;
+    add(nobody).await;
+    let mut acting = make.event(&ann, 160, LoginOutcome::Success);
+    acting.method = LoginMethod::Impersonation;
+    add(acting).await;
+
+    let counts = |succeeded, failed, unique_users| LoginCounts {
+        succeeded,
+        failed,
+        unique_users,
+    };
+    let edges = [100, 200, 300, 300, 400].map(at);
+    let found = store.login_stats(acme.id, &edges).await.unwrap();
+    assert_eq!(
+        found,
+        [counts(3, 1, 2), counts(0, 9, 0), counts(0, 0, 0), counts(0, 0, 0)]
+    );
+    assert_eq!(
+        store.login_stats(acme.id, &[at(0), at(0)]).await.unwrap(),
+        [counts(0, 0, 0)]
+    );
+    assert_eq!(store.login_stats(acme.id, &[]).await.unwrap(), []);
 }

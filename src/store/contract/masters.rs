@@ -181,3 +181,51 @@ pub(crate) async fn count_only_when_active_and_of_the_account(store: Arc<dyn Sto
     let entry = make.entry(empty.id);
     store.delete_user(eve.id, &entry).await.unwrap();
 }
+
+pub(crate) async fn count_only_when_they_can_sign_in(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_master(&store, &acme, "ann").await;
+    let locked_out = |user: User| User {
+        has_password: false,
+        password_changed_at: None,
+        ..user
+    };
+    let heir = locked_out(make.master(acme.id, "heir"));
+    make.store_user(&store, &heir).await;
+    let refused = store.update_user(&disabled(&ann), 1, &make.entry(acme.id)).await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+    let refused = store.delete_user(ann.id, &make.entry(acme.id)).await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+    // Whoever could not sign in either is missed by nobody, as long as another is there.
+    store.delete_user(heir.id, &make.entry(acme.id)).await.unwrap();
+
+    // The directory's password is a way in, until its user leaves the directory.
+    let from_directory = User {
+        is_ldap: true,
+        ..locked_out(make.master(acme.id, "lea"))
+    };
+    make.store_user(&store, &from_directory).await;
+    store.delete_user(ann.id, &make.entry(acme.id)).await.unwrap();
+    let local = User {
+        is_ldap: false,
+        revision: 2,
+        ..from_directory.clone()
+    };
+    let refused = store.update_user(&local, 1, &make.entry(acme.id)).await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+    make.stored_master(&store, &acme, "bob").await;
+    store.update_user(&local, 1, &make.entry(acme.id)).await.unwrap();
+
+    // Where nobody can sign in at all, all but the last may go.
+    let blue = make.stored_account(&store, "blue").await;
+    let (one, two) = (
+        locked_out(make.master(blue.id, "one")),
+        locked_out(make.master(blue.id, "two")),
+    );
+    make.store_user(&store, &one).await;
+    make.store_user(&store, &two).await;
+    store.delete_user(one.id, &make.entry(blue.id)).await.unwrap();
+    let refused = store.delete_user(two.id, &make.entry(blue.id)).await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+}

@@ -38,12 +38,12 @@ macro_rules! contract_suite {
                 are_listed_filtered_and_paged, find_search_prefixes_literally, are_deleted_with_everything,
             }
             audit {
-                reads_back_whole, is_filtered_and_paged, takes_its_entry_with_each_change, takes_none_of_a_failed_change,
+                reads_back_whole, is_found_by_id, is_filtered_and_paged, takes_its_entry_with_each_change, takes_none_of_a_failed_change,
             }
             failures {
                 count_up_to_a_lock, lock_from_the_last_failure_on, start_again_after_their_window, are_apart_by_key,
                 show_as_the_users_lock_only_when_told, are_reset_by_a_success, never_lock_without_a_threshold,
-                lose_no_failure_to_concurrency, are_cleared_everywhere_by_an_unlock, count_attempts_by_window,
+                lose_no_failure_to_concurrency, are_cleared_everywhere_by_an_unlock, tell_an_unlock_whether_they_locked, count_attempts_by_window,
                 count_concurrent_attempts,
             }
             groups {
@@ -52,7 +52,7 @@ macro_rules! contract_suite {
             }
             history {
                 reads_back_whole, is_filtered_and_paged, is_paged_under_new_sign_ins, gives_the_recent_ones_of_many_users,
-                adds_up_floods, survives_its_user,
+                adds_up_floods, survives_its_user, is_counted_between_edges,
             }
             live {
                 are_told_of_whole_once_and_in_order, are_told_to_each_from_its_beginning_on,
@@ -67,6 +67,7 @@ macro_rules! contract_suite {
             masters {
                 cannot_all_be_disabled, cannot_all_be_demoted, cannot_all_be_deleted, race_to_disable_each_other,
                 race_to_delete_each_other, count_only_when_active_and_of_the_account,
+                count_only_when_they_can_sign_in,
             }
             passwords {
                 are_set_with_a_bounded_history, end_sessions_but_the_kept_one, are_set_at_a_revision, race_at_a_revision,

@@ -243,7 +243,10 @@ pub(crate) async fn are_unlocked(store: Arc<dyn Store>) {
 
     let before = audited(&store).await;
     let entry = make.entry(acme.id);
-    store.unlock_user(ann.id, &key(acme.id, 1, None), &entry).await.unwrap();
+    store
+        .unlock_user(ann.id, &[key(acme.id, 1, None)], &entry)
+        .await
+        .unwrap();
     let unlocked = reload(&store, &ann).await;
     assert_eq!(
         unlocked,
@@ -258,7 +261,7 @@ pub(crate) async fn are_unlocked(store: Arc<dyn Store>) {
 
     let nobody = UserId::from_uuid(make.uuid());
     let entry = make.entry(acme.id);
-    let refused = store.unlock_user(nobody, &key(acme.id, 1, None), &entry).await;
+    let refused = store.unlock_user(nobody, &[key(acme.id, 1, None)], &entry).await;
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     assert_eq!(audited(&store).await, before + 1);
 }

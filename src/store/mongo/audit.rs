@@ -8,6 +8,7 @@ use super::documents::{Id, word};
 use super::keyset::NEWEST_FIRST;
 use super::lists::Filter;
 use crate::domain::audit::AuditEntry;
+use crate::domain::ids::AuditEntryId;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::AuditFilter;
 use crate::store::{AuditStore, Result};
@@ -25,6 +26,10 @@ fn filter(filter: &AuditFilter) -> Result<Filter> {
 
 #[async_trait]
 impl AuditStore for MongoStore {
+    async fn audit_entries_by_ids(&self, ids: &[AuditEntryId]) -> Result<Vec<AuditEntry>> {
+        self.by_ids(&self.audit, &[], ids).await
+    }
+
     async fn audit_entries(&self, filters: &[AuditFilter], page: &PageRequest) -> Result<Vec<Page<AuditEntry>>> {
         let filters: Vec<Filter> = filters.iter().map(filter).collect::<Result<_>>()?;
         self.pages(&self.audit, &[], NEWEST_FIRST, &filters, page).await

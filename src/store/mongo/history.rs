@@ -13,12 +13,12 @@ use super::keyset::NEWEST_FIRST;
 use super::lists::Filter;
 use super::transaction::{READ_LIMIT, bounded};
 use super::{MongoStore, round_trip};
-use crate::domain::ids::{LoginEventId, UserId};
+use crate::domain::ids::{AccountId, LoginEventId, UserId};
 use crate::domain::login_event::LoginEvent;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::LoginEventFilter;
 use crate::store::history::RECENT;
-use crate::store::{HistoryStore, Result};
+use crate::store::{HistoryStore, LoginCounts, Result};
 
 fn filter(filter: &LoginEventFilter) -> Result<Filter> {
     let outcomes: Option<Vec<_>> = filter
@@ -99,6 +99,10 @@ impl HistoryStore for MongoStore {
     async fn count_login_events(&self, filters: &[LoginEventFilter]) -> Result<Vec<u64>> {
         let filters: Vec<Filter> = filters.iter().map(filter).collect::<Result<_>>()?;
         self.counts(&self.login_events, &filters).await
+    }
+
+    async fn login_stats(&self, account: AccountId, edges: &[Timestamp]) -> Result<Vec<LoginCounts>> {
+        self.count_logins(account, edges).await
     }
 
     async fn recent_login_events(

@@ -36,6 +36,7 @@ mod live;
 mod login;
 mod role;
 mod session;
+mod stats;
 mod token;
 mod transaction;
 mod upkeep;

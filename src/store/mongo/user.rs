@@ -79,19 +79,24 @@ impl MongoStore {
         }
     }
 
-    /// Makes sure, as a part of a transaction, that `user`'s account has an active master besides it.
+    /// Makes sure, as a part of a transaction, that `user`'s account has an active master besides it; one who has no way to
+    /// sign in does not stand in for one who has.
     async fn spare_master(&self, session: &mut ClientSession, user: &User) -> std::result::Result<(), Halt> {
         self.serialise(session, user.account).await?;
+        let mut others = doc! {
+            "account": Id::from(user.account),
+            "grants.master": true,
+            "status": word(&UserStatus::Active)?,
+            "_id": { "$ne": Id::from(user.id) },
+        };
+        if user.has_way_in() {
+            others.insert("$or", vec![doc! { "is_ldap": true }, doc! { "has_password": true }]);
+        }
         round_trip("find");
         let another = self
             .users
             .clone_with_type::<Document>()
-            .find_one(doc! {
-                "account": Id::from(user.account),
-                "grants.master": true,
-                "status": word(&UserStatus::Active)?,
-                "_id": { "$ne": Id::from(user.id) },
-            })
+            .find_one(others)
             .projection(doc! { "_id": 1 })
             .session(session)
             .await?;
@@ -189,7 +194,9 @@ impl UserStore for MongoStore {
         self.transaction(context, |session, (store, user, expected, change, audit)| {
             Box::pin(async move {
                 let before = store.stored_user(session, user.id, Some(*expected)).await?;
-                if before.is_active_master() && !user.is_active_master() {
+                // Whoever leaves the directory has no password yet.
+                let stays = user.is_active_master() && (user.is_ldap || !before.is_ldap);
+                if before.is_active_master() && !stays {
                     store.spare_master(session, &before).await?;
                 }
                 round_trip("update");
@@ -254,28 +261,41 @@ impl UserStore for MongoStore {
         .await
     }
 
-    async fn unlock_user(&self, user: UserId, login_key: &FailureKey, audit: &AuditEntry) -> Result<()> {
-        self.transaction((self, user, login_key, audit), |session, (store, user, key, audit)| {
+    async fn unlock_user(&self, user: UserId, login_keys: &[FailureKey], audit: &AuditEntry) -> Result<bool> {
+        let counters: Vec<Document> = login_keys
+            .iter()
+            .map(|key| doc! { "account": Id::from(key.account), "login": Digest(key.login) })
+            .collect();
+        let context = (self, user, counters, audit);
+        self.transaction(context, |session, (store, user, counters, audit)| {
             Box::pin(async move {
-                round_trip("update");
-                let updated = store
-                    .users
-                    .update_one(
-                        doc! { "_id": Id::from(*user) },
-                        doc! { "$set": { "locked_until": Bson::Null } },
-                    )
-                    .session(&mut *session)
-                    .await?;
-                if updated.matched_count == 0 {
-                    return Err(StoreError::NotFound.into());
+                let before = store.stored_user(session, *user, None).await?;
+                let mut locked = before.locked_until.is_some_and(|until| until > audit.at);
+                if before.locked_until.is_some() {
+                    round_trip("update");
+                    store
+                        .users
+                        .update_one(exactly(&before), doc! { "$set": { "locked_until": Bson::Null } })
+                        .session(&mut *session)
+                        .await?;
                 }
-                round_trip("delete");
-                store
-                    .failures
-                    .delete_many(doc! { "account": Id::from(key.account), "login": Digest(key.login) })
-                    .session(&mut *session)
-                    .await?;
-                store.write_audit(session, audit).await
+                if !counters.is_empty() {
+                    let mut locks = doc! { "$or": counters.clone() };
+                    locks.insert("locked_until", doc! { "$gt": At(audit.at) });
+                    round_trip("find");
+                    let failures = store.failures.clone_with_type::<Document>();
+                    locked |= failures.find_one(locks).session(&mut *session).await?.is_some();
+                    round_trip("delete");
+                    store
+                        .failures
+                        .delete_many(doc! { "$or": counters.clone() })
+                        .session(&mut *session)
+                        .await?;
+                }
+                if locked {
+                    store.write_audit(session, audit).await?;
+                }
+                Ok(locked)
             })
         })
         .await

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use crate::domain::audit::AuditEntry;
+use crate::domain::ids::AuditEntryId;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::AuditFilter;
 use crate::store::sqlite::history::NEWEST_FIRST;
 use crate::store::sqlite::names::{Name, Named};
-use crate::store::sqlite::rows::{self, Id, json, millis, opt_json, opt_millis};
+use crate::store::sqlite::rows::{self, Id, by_ids, json, millis, opt_json, opt_millis};
 use crate::store::sqlite::{SqliteStore, keyset};
 use crate::store::{AuditStore, Result};
 
@@ -60,6 +61,14 @@ fn conditions(filters: &[AuditFilter]) -> Vec<keyset::Conditions> {
 
 #[async_trait]
 impl AuditStore for SqliteStore {
+    async fn audit_entries_by_ids(&self, ids: &[AuditEntryId]) -> Result<Vec<AuditEntry>> {
+        let ids = ids.to_vec();
+        self.read("audit_entries_by_ids", move |tx| {
+            by_ids(tx, rows::AUDIT_ENTRY, "audit_entries", &ids, rows::audit_entry)
+        })
+        .await
+    }
+
     async fn audit_entries(&self, filters: &[AuditFilter], page: &PageRequest) -> Result<Vec<Page<AuditEntry>>> {
         let (filters, page) = (conditions(filters), page.clone());
         self.read("audit_entries", move |tx| {

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
-use crate::domain::ids::{LoginEventId, UserId};
+use crate::domain::ids::{AccountId, LoginEventId, UserId};
 use crate::domain::login_event::LoginEvent;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{Direction, LoginEventFilter};
 use crate::store::sqlite::names::{Name, Named};
 use crate::store::sqlite::rows::{self, Id, all, by_ids, json, millis, opt_json, opt_millis};
-use crate::store::sqlite::{SqliteStore, keyset};
-use crate::store::{HistoryStore, Result};
+use crate::store::sqlite::{SqliteStore, keyset, stats};
+use crate::store::{HistoryStore, LoginCounts, Result};
 
 /// How the login history and the audit log come.
 pub(super) const NEWEST_FIRST: keyset::Order = keyset::Order {
@@ -126,6 +126,12 @@ impl HistoryStore for SqliteStore {
             filters.iter().map(|c| c.count(tx, "login_events")).collect()
         })
         .await
+    }
+
+    async fn login_stats(&self, account: AccountId, edges: &[Timestamp]) -> Result<Vec<LoginCounts>> {
+        let edges = edges.to_vec();
+        self.read("login_stats", move |tx| stats::count(tx, account, &edges))
+            .await
     }
 
     async fn recent_login_events(

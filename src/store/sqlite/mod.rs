@@ -17,6 +17,7 @@ mod names;
 mod role;
 mod rows;
 mod session;
+mod stats;
 mod token;
 mod upkeep;
 mod user;

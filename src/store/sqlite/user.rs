@@ -128,18 +128,25 @@ pub(super) fn take_grant(
     Ok(())
 }
 
-/// Refuses to take away the last active master. Writers come one at a time, so the answer holds until the commit.
+/// Refuses to take away the last active master; one who has no way to sign in does not stand in for one who has. Writers
+/// come one at a time, so the answer holds until the commit.
 fn spare_last_master(connection: &Connection, user: UserId) -> Result<()> {
     let last: bool = connection
         .prepare_cached(
             "SELECT is_master AND status = 'ACTIVE' AND NOT EXISTS (SELECT 1 FROM users other \
              WHERE other.account = users.account AND other.is_master AND other.status = 'ACTIVE' \
-             AND other.id <> users.id) FROM users WHERE id = ?",
+             AND other.id <> users.id AND (other.is_ldap OR other.password_hash IS NOT NULL \
+             OR NOT (users.is_ldap OR users.password_hash IS NOT NULL))) FROM users WHERE id = ?",
         )?
         .query_row([user.blob()], |row| row.get(0))
         .optional()?
         .ok_or(StoreError::NotFound)?;
     if last { Err(StoreError::LastMaster) } else { Ok(()) }
+}
+
+fn is_ldap(connection: &Connection, user: UserId) -> Result<bool> {
+    let mut stored = connection.prepare_cached("SELECT is_ldap FROM users WHERE id = ?")?;
+    Ok(stored.query_row([user.blob()], |row| row.get(0))?)
 }
 
 /// Replaces what an update may replace.
@@ -211,7 +218,8 @@ impl UserStore for SqliteStore {
         let (user, entry) = (user.clone(), entry.clone());
         self.write("update_user", move |tx| {
             account::expect_revision(tx, REVISION, user.id, expected_revision)?;
-            if !user.is_active_master() {
+            // Whoever leaves the directory has no password yet.
+            if !user.is_active_master() || (!user.is_ldap && is_ldap(tx, user.id)?) {
                 spare_last_master(tx, user.id)?;
             }
             replace(tx, &user)?;
@@ -273,18 +281,29 @@ impl UserStore for SqliteStore {
         .await
     }
 
-    async fn unlock_user(&self, user: UserId, login_key: &FailureKey, entry: &AuditEntry) -> Result<()> {
-        let (key, entry) = (*login_key, entry.clone());
+    async fn unlock_user(&self, user: UserId, login_keys: &[FailureKey], entry: &AuditEntry) -> Result<bool> {
+        let (keys, entry) = (login_keys.to_vec(), entry.clone());
         self.write("unlock_user", move |tx| {
-            let found = tx
-                .prepare_cached("UPDATE users SET locked_until = NULL WHERE id = ?")?
+            let now = millis(entry.at);
+            let mut locked: bool = tx
+                .prepare_cached("SELECT coalesce(locked_until > ?2, FALSE) FROM users WHERE id = ?1")?
+                .query_row(params![user.blob(), now], |row| row.get(0))
+                .optional()?
+                .ok_or(StoreError::NotFound)?;
+            tx.prepare_cached("UPDATE users SET locked_until = NULL WHERE id = ?")?
                 .execute([user.blob()])?;
-            if found == 0 {
-                return Err(StoreError::NotFound);
+            let mut locks = tx.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM failures WHERE account = ? AND login = ? AND locked_until > ?)",
+            )?;
+            let mut clear = tx.prepare_cached("DELETE FROM failures WHERE account = ? AND login = ?")?;
+            for key in &keys {
+                locked |= locks.query_row(params![key.account.blob(), key.login, now], |row| row.get::<_, bool>(0))?;
+                clear.execute(params![key.account.blob(), key.login])?;
             }
-            tx.prepare_cached("DELETE FROM failures WHERE account = ? AND login = ?")?
-                .execute(params![key.account.blob(), key.login])?;
-            audit::insert(tx, &entry)
+            if locked {
+                audit::insert(tx, &entry)?;
+            }
+            Ok(locked)
         })
         .await
     }

@@ -143,12 +143,12 @@ fn accounts(doorward: &Doorward) {
         .fails(1);
     assert!(wrong.contains("takes a directory"), "{wrong}");
     let wrong = doorward
-        .run(&["account", "delete", "acme", "--confirm", "acm"])
-        .fails(1);
+        .run(&["account", "delete", "acme", "--confirm-name", "acm"])
+        .fails(2);
     assert!(wrong.contains("Write the account's name, acme"), "{wrong}");
     assert_eq!(
         doorward
-            .run(&["account", "delete", "acme", "--confirm", "acme"])
+            .run(&["account", "delete", "acme", "--confirm-name", "acme"])
             .succeeds(),
         "deleted acme\n"
     );

@@ -387,7 +387,7 @@ async fn the_last_master_stays(backend: Backend) {
     owner
         .mutate(
             "createUser",
-            json!({ "login": "heir", "isMaster": true }),
+            json!({ "login": "heir", "isMaster": true, "password": PASSWORD }),
             "user { id }",
         )
         .await;

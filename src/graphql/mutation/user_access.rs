@@ -1,0 +1,72 @@
+//! How users get in: an administrator gives a password.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+
+use super::signing::HASHING;
+use super::user_status::named;
+use crate::domain;
+use crate::graphql::context::RequestState;
+use crate::graphql::error::{ApiResult, UserError, payload};
+use crate::graphql::types::User;
+use crate::service::{AccessInput, Caller, Result};
+
+/// How users get in.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct UserAccess;
+
+/// A password for a user.
+#[derive(InputObject)]
+pub struct SetUserPasswordInput {
+    /// The user; for oneself there is changePassword.
+    id: ID,
+    /// The password.
+    password: Option<String>,
+    /// The password must be changed at the next sign-in.
+    #[graphql(default_with = "Some(true)")]
+    must_change_password: Option<bool>,
+    /// Send a link to set a password.
+    #[graphql(default_with = "Some(false)")]
+    send_access_email: Option<bool>,
+}
+
+/// What setting a user's password comes to.
+#[derive(Debug, SimpleObject)]
+pub struct SetUserPasswordPayload {
+    /// The user.
+    user: Option<User>,
+    /// What can be put right.
+    user_errors: Vec<UserError>,
+}
+
+/// How users get in.
+#[Object]
+impl UserAccess {
+    /// Sets somebody's password and ends their sessions; takes users:write, and every permission of Doorward's own that
+    /// the user holds.
+    #[graphql(complexity = "HASHING + child_complexity")]
+    async fn set_user_password(
+        &self,
+        ctx: &Context<'_>,
+        input: SetUserPasswordInput,
+    ) -> ApiResult<SetUserPasswordPayload> {
+        let caller = RequestState::of(ctx)?.caller();
+        let access = AccessInput {
+            password: input.password.map(Into::into),
+            must_change_password: input.must_change_password.unwrap_or(true),
+            send_access_email: input.send_access_email.unwrap_or(false),
+        };
+        let (user, user_errors) = payload(set_password(&caller, &input.id, &access).await)?;
+        Ok(SetUserPasswordPayload {
+            user: user.map(|u| User(Arc::new(u))),
+            user_errors,
+        })
+    }
+}
+
+async fn set_password(caller: &Caller, id: &ID, access: &AccessInput) -> Result<domain::user::User> {
+    let writes = caller.write_users()?;
+    caller.principal().not_impersonating()?;
+    writes.set_password(named(id)?, access).await
+}

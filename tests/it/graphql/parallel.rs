@@ -1,0 +1,120 @@
+//! Many at once: nothing is lost, nothing is made twice, and somebody is left.
+
+use doorward::domain::query::UserFilter;
+use doorward::domain::user::UserStatus;
+use doorward::graphql::node_id;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::gateway::{Asker, Backend, Gateway, on_both_stores, user_errors};
+
+on_both_stores!(
+    updates_with_a_revision_lose_none,
+    one_login_is_taken_once,
+    masters_who_disable_each_other_leave_one,
+);
+
+const MANY: usize = 200;
+
+/// Adds one to the number in `lastName`, again from what is there by then until it lands.
+async fn add_one(asker: &Asker<'_>, id: &Value) {
+    let query = "query($id: ID!) { user(id: $id) { lastName revision } }";
+    loop {
+        let user = asker.data_with(query, json!({ "id": id })).await["user"].clone();
+        let count: usize = user["lastName"].as_str().unwrap().parse().unwrap();
+        let input = json!({ "id": id, "revision": user["revision"], "lastName": (count + 1).to_string() });
+        let payload = asker.mutate("updateUser", input, "user { id }").await;
+        match user_errors(&payload).as_slice() {
+            [] => return,
+            [conflict] if conflict == "CONFLICT revision" => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn updates_with_a_revision_lose_none(backend: Backend) {
+    let gateway = Gateway::start(backend).await;
+    let acme = gateway.account("acme").await;
+    gateway.master(&acme, "owner").await;
+    let ann = gateway
+        .user_with(&acme, "ann", |new| new.last_name = "0".to_owned())
+        .await;
+    let owner = gateway.sign_in("owner@acme").await;
+    let id = json!(node_id::encode(ann.id).to_string());
+    // Twenty at a time: all at once, each would lose to some 200 others.
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    join_all((0..20).map(async |_| {
+        while next.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < MANY {
+            add_one(&owner, &id).await;
+        }
+    }))
+    .await;
+    let data = owner
+        .data("{ user(login: \"ann@acme\") { lastName revision } auditLog(filter: {action: \"updateUser\"}) { totalCount } }")
+        .await;
+    assert_eq!(
+        data,
+        json!({ "user": { "lastName": MANY.to_string(), "revision": MANY + 1 }, "auditLog": { "totalCount": MANY } })
+    );
+}
+
+async fn one_login_is_taken_once(backend: Backend) {
+    let gateway = Gateway::start(backend).await;
+    let acme = gateway.account("acme").await;
+    gateway.master(&acme, "owner").await;
+    let owner = gateway.sign_in("owner@acme").await;
+    let attempts = (0..MANY).map(|_| owner.mutate("createUser", json!({ "login": "one" }), "user { id }"));
+    let payloads = join_all(attempts).await;
+    let made = payloads.iter().filter(|p| !p["user"].is_null()).count();
+    let taken = payloads.iter().filter(|p| user_errors(p) == ["TAKEN login"]).count();
+    assert_eq!((made, taken), (1, MANY - 1));
+    let data = owner
+        .data("{ users { totalCount } auditLog(filter: {action: \"createUser\", actor: null}) { nodes { targetName actor } } }")
+        .await;
+    assert_eq!(data["users"]["totalCount"], 2);
+    let entries = data["auditLog"]["nodes"].as_array().unwrap();
+    let of_one = entries.iter().filter(|e| e["targetName"] == "one@acme").count();
+    assert_eq!(of_one, 1, "{entries:#?}");
+}
+
+async fn masters_who_disable_each_other_leave_one(backend: Backend) {
+    let gateway = Gateway::start(backend).await;
+    let disable = "mutation($input: DisableUserInput!) { disableUser(input: $input) { user { login } userErrors { code path } } }";
+    for round in 0..10 {
+        let account = gateway.account(&format!("acme{round}")).await;
+        let (ann, bob) = (
+            gateway.master(&account, "ann").await,
+            gateway.master(&account, "bob").await,
+        );
+        let (as_ann, as_bob) = (
+            gateway.sign_in(&format!("ann@acme{round}")).await,
+            gateway.sign_in(&format!("bob@acme{round}")).await,
+        );
+        let input = |id| json!({ "input": { "id": node_id::encode(id).to_string() } });
+        let answers = tokio::join!(as_ann.ask(disable, input(bob.id)), as_bob.ask(disable, input(ann.id)),);
+        let mut done = 0;
+        for answer in [&answers.0, &answers.1] {
+            let payload = &answer["data"]["disableUser"];
+            if answer.get("errors").is_some() {
+                // Disabled before the request was read: the session is gone.
+                assert_eq!(
+                    answer["errors"][0]["extensions"]["code"], "UNAUTHENTICATED",
+                    "{answer:#}"
+                );
+            } else if payload["user"].is_null() {
+                assert_eq!(user_errors(payload), ["LAST_MASTER"], "{answer:#}");
+            } else {
+                done += 1;
+            }
+        }
+        assert_eq!(done, 1, "{answers:#?}");
+        let filter = UserFilter {
+            account: Some(account.id),
+            is_master: Some(true),
+            status: Some(UserStatus::Active),
+            ..UserFilter::default()
+        };
+        let left = gateway.services.command_line().count_users(&[filter]).await.unwrap();
+        assert_eq!(left, [1]);
+    }
+}
