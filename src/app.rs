@@ -266,6 +266,7 @@ fn settings(config: &Config) -> Settings {
         (name.clone(), rules)
     };
     Settings {
+        public_url: config.http.public_url.clone(),
         session_lifetime: config.session.lifetime,
         session_idle: config.session.idle,
         history_retention: config.history.retention,

@@ -67,6 +67,8 @@ ids! {
     SessionId,
     /// Names an entry of the audit log.
     AuditEntryId,
+    /// Names a picture where it is served; whoever knows it may see the picture.
+    AvatarId,
     /// Names an API token; not the secret that it is.
     ApiTokenId,
 }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod avatar;
 pub mod clock;
 pub mod credentials;
 pub mod grant;

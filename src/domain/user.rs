@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::account::Language;
 use crate::domain::grant::{Grant, GrantTarget};
-use crate::domain::ids::{AccountId, GroupId, RoleId, UserId};
+use crate::domain::ids::{AccountId, AvatarId, GroupId, RoleId, UserId};
 use crate::domain::login::Login;
 use crate::domain::login_event::LoginEvent;
 use crate::domain::text::{TextError, fold, line};
@@ -187,6 +187,8 @@ pub struct User {
     pub disabled_by: Option<DisabledBy>,
     /// Too many wrong passwords: nobody signs in with this login before then.
     pub locked_until: Option<Timestamp>,
+    /// Its picture.
+    pub avatar: Option<AvatarId>,
     /// Which mails it asked for.
     pub notifications: Notifications,
     /// It may do nothing but change its password.
@@ -234,6 +236,7 @@ impl User {
             status: UserStatus::Active,
             disabled_by: None,
             locked_until: None,
+            avatar: None,
             notifications: Notifications::default(),
             must_change_password: false,
             has_password: false,

@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 
 use crate::access::Principal;
 use crate::auth::BearerSecret;
+use crate::domain::ids::AvatarId;
 use crate::domain::login_event::EventOrigin;
 use crate::graphql::{Answer, Api, RequestContext};
 use crate::service::{self, Place};
@@ -40,6 +41,12 @@ pub trait Backend: Debug + Send + Sync {
         origin: EventOrigin,
     ) -> BoxStream<'static, async_graphql::Response>;
 
+    /// A picture at that size, with its media type; `None`: there is none by that name.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn avatar(&self, id: AvatarId, size: u32) -> service::Result<Option<(&'static str, Vec<u8>)>>;
+
     /// Does the store answer?
     ///
     /// # Errors
@@ -71,6 +78,10 @@ impl Backend for Api {
         origin: EventOrigin,
     ) -> BoxStream<'static, async_graphql::Response> {
         Api::subscribe(self, request, place, origin)
+    }
+
+    async fn avatar(&self, id: AvatarId, size: u32) -> service::Result<Option<(&'static str, Vec<u8>)>> {
+        self.services().avatar(id, size).await
     }
 
     async fn ping(&self) -> store::Result<()> {

@@ -3,6 +3,7 @@
 //! What a browser may do with the session's cookie stands in `same_origin`, who asks in `identity`, what is read and
 //! answered in `params` and `endpoint`, what goes over a WebSocket in `socket`, how long a client may take in `server`.
 
+mod avatars;
 mod backend;
 mod endpoint;
 mod health;
@@ -134,6 +135,7 @@ pub fn router(state: HttpState) -> Router {
     Router::new()
         .route("/graphql", graphql)
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
+        .route("/avatars/{id}", get(avatars::avatar))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .merge(playground::router())

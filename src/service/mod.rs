@@ -3,6 +3,7 @@
 
 mod accounts;
 mod audit;
+mod avatars;
 mod directories;
 mod error;
 mod first_start;
@@ -29,6 +30,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use accounts::{AccountChanges, AccountInput, AccountWrites, ExistingAccounts, PolicyChanges};
+pub use avatars::Upload;
 pub use error::{ErrorCode, Problem, Problems, Result, ServiceError};
 pub use first_start::FirstOperator;
 pub use groups::{ExistingGroups, GroupChanges, GroupInput, GroupWrites};

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use url::Url;
 
 /// Durations and limits.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Where browsers reach the gateway.
+    pub public_url: Url,
     /// How long a session lasts at most.
     pub session_lifetime: Duration,
     /// How long a session lasts unused.

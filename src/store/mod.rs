@@ -12,6 +12,7 @@
 //! folded text by code point, nulls last in both directions, ties by id in the list's direction.
 //! Each round trip to the database leaves one `trace` event of the target `doorward::store`.
 
+mod avatar;
 mod error;
 mod history;
 mod live;
@@ -31,6 +32,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+pub use avatar::AvatarStore;
 pub use error::{StoreError, Unique};
 pub use history::{AuditStore, HistoryStore, LoginCounts, RECENT};
 pub use live::{LiveStore, LoginWatch, Missed};
@@ -105,6 +107,7 @@ pub trait Store:
     + AuditStore
     + SessionStore
     + TokenStore
+    + AvatarStore
     + LoginStore
     + LiveStore
     + Upkeep
@@ -123,6 +126,7 @@ impl<T> Store for T where
         + AuditStore
         + SessionStore
         + TokenStore
+        + AvatarStore
         + LoginStore
         + LiveStore
         + Upkeep

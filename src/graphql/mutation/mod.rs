@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod avatar;
 mod impersonation;
 mod profile;
 mod session;
@@ -20,6 +21,7 @@ pub struct Mutation(
     session::Sessions,
     impersonation::Impersonations,
     user::Users,
+    avatar::Avatars,
     access::Access,
     token::Tokens,
     account::Accounts,

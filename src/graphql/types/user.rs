@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use crate::domain;
+use crate::domain::avatar::Avatar;
 use crate::domain::page::{Page, PageRequest, Position, Take};
 use crate::graphql::context::RequestState;
 use crate::graphql::error::{ApiError, ApiResult};
@@ -81,10 +82,19 @@ impl User {
     /// Where the picture is; null without one.
     async fn avatar_url(
         &self,
-        #[graphql(desc = "Width and height in pixels.", default_with = "Some(128)")] size: Option<i32>,
-    ) -> Option<String> {
-        let _ = size;
-        None
+        ctx: &Context<'_>,
+        #[graphql(desc = "Width and height in pixels, 16 to 512.", default_with = "Some(128)")] size: Option<i32>,
+    ) -> Option<ApiResult<String>> {
+        let wanted = size.unwrap_or(128);
+        let Some(size) = u32::try_from(wanted).ok().and_then(Avatar::served_size) else {
+            return Some(Err(ApiError::bad_request(format!("size is {wanted}; it is 16 to 512"))));
+        };
+        let id = self.0.avatar?;
+        let base = RequestState::of(ctx).map(|state| &state.services().settings.public_url);
+        Some(base.and_then(|base| {
+            let url = base.join(&format!("avatars/{id}?size={size}"));
+            url.map(String::from).map_err(|e| ApiError::internal(&e))
+        }))
     }
 
     /// Active or disabled.

@@ -19,6 +19,7 @@ use crate::auth::{BearerSecret, SessionSecret};
 use crate::config::{ForwardedHeader, HttpConfig, LimitsConfig};
 use crate::domain::clock::SystemEntropy;
 use crate::domain::credentials::TokenHash;
+use crate::domain::ids::AvatarId;
 use crate::domain::login_event::EventOrigin;
 use crate::domain::testing;
 use crate::graphql::{Answer, CookieChange, RequestContext};
@@ -161,6 +162,11 @@ impl Backend for Fake {
         _: EventOrigin,
     ) -> BoxStream<'static, async_graphql::Response> {
         Box::pin(futures_util::stream::pending())
+    }
+
+    async fn avatar(&self, _: AvatarId, _: u32) -> service::Result<Option<(&'static str, Vec<u8>)>> {
+        self.ping().await?;
+        Ok(None)
     }
 
     async fn ping(&self) -> store::Result<()> {

@@ -13,6 +13,7 @@ pub(crate) mod sample;
 
 pub(crate) mod accounts;
 pub(crate) mod audit;
+pub(crate) mod avatars;
 pub(crate) mod failures;
 pub(crate) mod groups;
 pub(crate) mod history;
@@ -39,6 +40,9 @@ macro_rules! contract_suite {
             }
             audit {
                 reads_back_whole, is_found_by_id, is_filtered_and_paged, takes_its_entry_with_each_change, takes_none_of_a_failed_change,
+            }
+            avatars {
+                are_set_replaced_and_taken_away, go_with_their_user,
             }
             failures {
                 count_up_to_a_lock, lock_from_the_last_failure_on, start_again_after_their_window, are_apart_by_key,

@@ -183,6 +183,7 @@ impl Maker {
             status: UserStatus::Active,
             disabled_by: None,
             locked_until: None,
+            avatar: None,
             notifications: Notifications::default(),
             must_change_password: false,
             has_password: true,

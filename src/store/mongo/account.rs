@@ -134,6 +134,7 @@ impl AccountStore for MongoStore {
             gone += self.purge_from(&self.users, of()).await?;
             gone += self.purge_from(&self.sessions, of()).await?;
             gone += self.purge_from(&self.api_tokens, of()).await?;
+            gone += self.purge_from(&self.avatars, of()).await?;
             gone += self.purge_from(&self.roles, of()).await?;
             gone += self.purge_from(&self.groups, of()).await?;
             gone += self.purge_from(&self.failures, of()).await?;

@@ -36,10 +36,11 @@ pub(super) mod collections {
     pub(in super::super) const FAILURES: &str = "failures";
     pub(in super::super) const ATTEMPTS: &str = "attempts";
     pub(in super::super) const API_TOKENS: &str = "api_tokens";
+    pub(in super::super) const AVATARS: &str = "avatars";
     pub(in super::super) const DELETIONS: &str = "deletions";
 }
 use collections::{
-    ACCOUNTS, API_TOKENS, ATTEMPTS, AUDIT, DELETIONS, FAILURES, GROUPS, LOGIN_EVENTS, ROLES, SESSIONS, USERS,
+    ACCOUNTS, API_TOKENS, ATTEMPTS, AUDIT, AVATARS, DELETIONS, FAILURES, GROUPS, LOGIN_EVENTS, ROLES, SESSIONS, USERS,
 };
 
 /// The server's codes for "somebody else is just making this", after which asking again finds it made.
@@ -189,6 +190,13 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
                 ),
                 index("api_tokens_hash", doc! { "token_hash": 1 }),
                 index("api_tokens_created", doc! { "account": 1, "created_at": -1, "_id": -1 }),
+            ],
+        ),
+        (
+            AVATARS,
+            vec![
+                index("avatars_user", doc! { "user": 1 }),
+                index("avatars_account", doc! { "account": 1 }),
             ],
         ),
         (DELETIONS, vec![index("deletions_time", doc! { "deleted_at": 1 })]),

@@ -15,6 +15,7 @@
 //! | `roles`, `groups` | roles, groups | `account, name_fold` | `{account: 1, name_fold: 1}` |
 //! | `sessions` | the signed-in sessions | | `{account: 1, _id: 1}` |
 //! | `api_tokens` | the API tokens | `account, name_fold` of those not revoked | `{account: 1, _id: 1}` needs no more: a few per account |
+//! | `avatars` | the users' pictures | | `{account: 1, _id: 1}` |
 //! | `login_events` | the history | | `{account: 1, _id: 1}` |
 //! | `audit` | the audit log | | `{account: 1, _id: 1}` |
 //! | `failures` | counters of wrong passwords | `account, login, network` | `{account: 1, login: 1}` |
@@ -23,6 +24,7 @@
 
 mod account;
 mod audit;
+mod avatar;
 mod bulk;
 mod connect;
 mod documents;
@@ -78,6 +80,7 @@ pub struct MongoStore {
     attempts: Collection<Document>,
     deletions: Collection<Document>,
     api_tokens: Collection<TokenDocument>,
+    avatars: Collection<avatar::AvatarDocument>,
     feed: live::Feed,
 }
 
@@ -102,6 +105,7 @@ impl MongoStore {
             attempts: database.collection(collections::ATTEMPTS),
             deletions: database.collection(collections::DELETIONS),
             api_tokens: database.collection(collections::API_TOKENS),
+            avatars: database.collection(collections::AVATARS),
             feed: live::Feed::default(),
             client,
             database,

@@ -20,9 +20,10 @@ use crate::domain::user::{User, UserStatus};
 use crate::store::{FailureKey, Result, StoreError, UserStore};
 
 /// The fields that replacing a user leaves as they are: other intents own them.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 8] = [
     "_id",
     "account",
+    "avatar",
     "created_at",
     "has_password",
     "password_changed_at",
@@ -253,6 +254,9 @@ impl UserStore for MongoStore {
                 }
                 round_trip("delete");
                 store.users.delete_one(exactly(&before)).session(&mut *session).await?;
+                let own = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
+                round_trip("delete");
+                store.avatars.delete_many(own).session(&mut *session).await?;
                 let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
                 store.end_sessions(session, sessions).await?;
                 store.write_audit(session, audit).await

@@ -6,6 +6,7 @@
 
 mod account;
 mod audit;
+mod avatar;
 mod connection;
 mod error;
 mod group;

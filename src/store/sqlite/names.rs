@@ -4,6 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 
 use crate::domain::account::{AccountStatus, Language};
 use crate::domain::audit::TargetType;
+use crate::domain::avatar::AvatarKind;
 use crate::domain::login_event::{LoginMethod, LoginOutcome};
 use crate::domain::user::{DisabledBy, UserStatus};
 
@@ -77,5 +78,6 @@ names! {
         DirectoryUnavailable = "DIRECTORY_UNAVAILABLE",
         RateLimited = "RATE_LIMITED",
     }
+    AvatarKind { Jpeg = "JPEG", Png = "PNG" }
     TargetType { Account = "Account", User = "User", Role = "Role", Group = "Group", ApiToken = "ApiToken" }
 }

@@ -12,7 +12,9 @@ use uuid::Uuid;
 use crate::domain::account::{Account, AccountName};
 use crate::domain::audit::AuditEntry;
 use crate::domain::group::Group;
-use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{
+    AccountId, ApiTokenId, AuditEntryId, AvatarId, GroupId, LoginEventId, RoleId, SessionId, UserId,
+};
 use crate::domain::login::Login;
 use crate::domain::login_event::{EventOrigin, LoginEvent};
 use crate::domain::role::Role;
@@ -47,6 +49,7 @@ macro_rules! ids {
 ids!(
     AccountId,
     ApiTokenId,
+    AvatarId,
     UserId,
     RoleId,
     GroupId,
@@ -218,7 +221,7 @@ pub(super) fn account(row: &mut Columns<'_>) -> Result<Account> {
 }
 
 pub(super) const USER: &str = "users.id, users.account, users.login, users.first_name, users.last_name, users.email, \
-     users.language, users.phone, users.status, users.disabled_by, users.locked_until, users.notifications, \
+     users.language, users.phone, users.status, users.disabled_by, users.locked_until, users.avatar, users.notifications, \
      users.must_change_password, users.password_hash IS NOT NULL, users.password_changed_at, \
      users.password_expires_at, users.is_ldap, users.directory_link, users.grants, users.last_login, \
      users.created_at, users.updated_at, users.revision";
@@ -239,6 +242,7 @@ pub(super) fn user(row: &mut Columns<'_>) -> Result<User> {
         status: row.name()?,
         disabled_by: row.opt_name()?,
         locked_until: row.opt_time()?,
+        avatar: row.opt_id()?,
         notifications: row.json()?,
         must_change_password: row.get()?,
         has_password: row.get()?,

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod avatars;
 mod batching;
 mod execution;
 mod impersonation;
@@ -16,5 +17,6 @@ mod sessions;
 mod sign_in;
 mod stats;
 mod tokens;
+mod two_gateways;
 mod users;
 mod writing;

@@ -131,6 +131,8 @@ const TABLE: &[Row] = &[
     row("unlockUser", "users:write", "mutation { unlockUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
     row("setUserPassword", "users:write", "mutation { setUserPassword(input: {id: \"$user\", password: \"violet-Anchor-38-meadow\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
     row("updateMyProfile", "", "mutation { updateMyProfile(input: {firstName: \"Ann\"}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F M R"),
+    row("setAvatar", "users:write", "mutation { setAvatar(input: {id: \"$user\", image: null}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
+    row("setAvatar(own)", "", "mutation { setAvatar(input: {image: null}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F M R"),
 
     // access
     row("createRole", "roles:write", "mutation { createRole(input: {account: \"$account\", name: \"$fresh\", permissions: []}) { role { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),

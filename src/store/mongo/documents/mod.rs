@@ -24,7 +24,9 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, RawBsonRef, serialize_to_bson};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{
+    AccountId, ApiTokenId, AuditEntryId, AvatarId, GroupId, LoginEventId, RoleId, SessionId, UserId,
+};
 use crate::domain::location::Location;
 use crate::domain::login_event::{EventOrigin, Impersonator};
 use crate::store::{Result, StoreError};
@@ -69,6 +71,7 @@ macro_rules! ids {
 ids!(
     AccountId,
     ApiTokenId,
+    AvatarId,
     UserId,
     RoleId,
     GroupId,
