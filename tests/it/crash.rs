@@ -1,5 +1,7 @@
 //! What was acknowledged is kept, also when the process is killed in the middle.
 
+mod changes;
+
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
