@@ -22,7 +22,8 @@ pub trait AccountStore {
     async fn create_account(&self, account: &Account, main_group: &Group, audit: &AuditEntry) -> Result<()>;
 
     /// Replaces an account whose revision is still `expected_revision`; `account.revision` is the new one. Name and time
-    /// of creation stay. An account that is frozen by this loses its sessions in the same step.
+    /// of creation stay. An account that is or was frozen loses its sessions in the same step: also one that was opened in the
+    /// very moment of the freeze.
     ///
     /// # Errors
     /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound).

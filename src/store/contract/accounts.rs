@@ -171,7 +171,7 @@ pub(crate) async fn lose_sessions_when_frozen(store: Arc<dyn Store>) {
     let retitled = Account {
         title: "Still active".to_owned(),
         revision: 2,
-        ..acme.clone()
+        ..acme
     };
     store.update_account(&retitled, 1, &entry).await.unwrap();
     assert!(store.identity(&token(1)).await.unwrap().is_some());
@@ -179,13 +179,26 @@ pub(crate) async fn lose_sessions_when_frozen(store: Arc<dyn Store>) {
     let frozen = Account {
         status: AccountStatus::Frozen,
         revision: 3,
-        ..acme
+        ..retitled
     };
     let entry = make.entry(frozen.id);
     store.update_account(&frozen, 2, &entry).await.unwrap();
     assert_eq!(store.identity(&token(1)).await.unwrap(), None);
     assert!(store.identity(&token(2)).await.unwrap().is_some());
     assert!(reload(&store, &ann).await.last_login.is_some(), "the history stays");
+
+    // One that was opened in the moment of the freeze does not come to life when it is over.
+    let record = make.sign_in(&ann, 20, token(3));
+    store.record_login(&record).await.unwrap();
+    let active = Account {
+        status: AccountStatus::Active,
+        revision: 4,
+        ..frozen
+    };
+    let entry = make.entry(active.id);
+    store.update_account(&active, 3, &entry).await.unwrap();
+    assert_eq!(store.identity(&token(3)).await.unwrap(), None);
+    assert!(store.identity(&token(2)).await.unwrap().is_some());
 }
 
 /// Accounts with ties in the time of creation.

@@ -75,17 +75,18 @@ impl AccountStore for MongoStore {
         let context = (self, account, expected_revision, fields, audit);
         self.transaction(context, |session, (store, account, expected, fields, audit)| {
             Box::pin(async move {
-                round_trip("update");
+                round_trip("findAndModify");
                 let id = Id::from(account.id);
-                let updated = store
+                let before: Option<Account> = store
                     .accounts
-                    .update_one(doc! { "_id": id, "revision": *expected }, doc! { "$set": fields })
+                    .find_one_and_update(doc! { "_id": id, "revision": *expected }, doc! { "$set": fields })
                     .session(&mut *session)
-                    .await?;
-                if updated.matched_count == 0 {
+                    .await?
+                    .map(Into::into);
+                let Some(before) = before else {
                     return Err(store.missed(session, &store.accounts, id).await);
-                }
-                if account.status == AccountStatus::Frozen {
+                };
+                if [account.status, before.status].contains(&AccountStatus::Frozen) {
                     store.end_sessions(session, doc! { "account": id }).await?;
                 }
                 store.write_audit(session, audit).await

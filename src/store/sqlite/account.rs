@@ -90,6 +90,11 @@ impl AccountStore for SqliteStore {
                 account.id,
                 expected_revision,
             )?;
+            let is_frozen = account.status == AccountStatus::Frozen;
+            tx.prepare_cached(
+                "DELETE FROM sessions WHERE account = ?1 AND (?2 OR (SELECT status FROM accounts WHERE id = ?1) = ?3)",
+            )?
+            .execute(params![account.id.blob(), is_frozen, Name(AccountStatus::Frozen)])?;
             tx.prepare_cached(
                 "UPDATE accounts SET title = ?, title_fold = ?, status = ?, time_zone = ?, default_language = ?, \
                  directory = ?, directory_only = ?, password_policy = ?, updated_at = ?, revision = ? WHERE id = ?",
@@ -107,10 +112,6 @@ impl AccountStore for SqliteStore {
                 account.revision,
                 account.id.blob(),
             ])?;
-            if account.status == AccountStatus::Frozen {
-                tx.prepare_cached("DELETE FROM sessions WHERE account = ?")?
-                    .execute([account.id.blob()])?;
-            }
             audit::insert(tx, &entry)
         })
         .await

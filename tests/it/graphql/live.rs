@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use doorward::domain::account::AccountStatus;
 use doorward::domain::user::UserStatus;
+use doorward::graphql::node_id;
 use doorward::service::UserChanges;
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ on_both_stores!(
     sockets_end_with_the_session,
     sockets_end_when_their_people_may_not_be_here,
     lost_rights_count_at_once,
+    a_token_is_told_of_what_its_roles_show_until_it_is_revoked,
     being_told_is_a_use_of_the_session,
     sign_ins_at_another_process_are_told_of,
 );
@@ -340,6 +342,38 @@ async fn the_cookie_works_from_our_own_pages_only(backend: Backend) {
     );
     let old = [("sec-websocket-protocol", "graphql-ws")];
     assert_eq!(Socket::connect(&gateway.url, &old).await.unwrap_err(), 400);
+}
+
+async fn a_token_is_told_of_what_its_roles_show_until_it_is_revoked(backend: Backend) {
+    let gateway = Gateway::start(backend).await;
+    let acme = gateway.account("acme").await;
+    gateway.master(&acme, "owner").await;
+    let reader = node_id::encode(gateway.role(&acme, "Reader", &["history:read"]).await).to_string();
+    let owner = gateway.sign_in("owner@acme").await;
+    let mint = async |name: &str, roles: Value| {
+        let input = json!({ "name": name, "roles": roles });
+        let payload = owner.mutate("createApiToken", input, "secret apiToken { id }").await;
+        let secret = payload["secret"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{payload}"))
+            .to_owned();
+        (payload["apiToken"]["id"].clone(), secret)
+    };
+    let (id, sees) = mint("sees", json!([reader])).await;
+    let (_, bare) = mint("bare", json!([])).await;
+    let mut of_all = follow(&gateway, Some(&sees), Value::Null).await;
+    let mut of_none = follow(&gateway, Some(&bare), Value::Null).await;
+    gateway.sign_in("owner@acme").await;
+    assert_eq!(login(&mut of_all).await, "owner@acme");
+    of_none.is_silent().await;
+
+    let since = Instant::now();
+    owner
+        .mutate("revokeApiToken", json!({ "id": id }), "apiToken { id }")
+        .await;
+    assert_eq!(end_in_time(&mut of_all, since).await, 4403);
+    gateway.sign_in("owner@acme").await;
+    of_none.is_silent().await;
 }
 
 /// A second gateway over the same store, as another process would be.
