@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn pages_of_an_account_of_a_user_and_of_all_follow_an_index() {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.execute_batch(&MIGRATIONS.concat()).unwrap();
         let (account, user) = (
             AccountId::from_uuid(uuid::Uuid::max()),
             UserId::from_uuid(uuid::Uuid::max()),

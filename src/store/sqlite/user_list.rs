@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn every_order_is_answered_by_an_index() {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.execute_batch(&MIGRATIONS.concat()).unwrap();
         let account = AccountId::from_uuid(uuid::Uuid::max());
         for account in [None, Some(account)] {
             for field in [
