@@ -160,6 +160,30 @@ pub struct DirectoryLink {
     pub external_id: String,
     /// When the entry was last looked up.
     pub last_checked_at: Timestamp,
+    /// SHA-256 of the directory's picture that was last taken over, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
+}
+
+impl DirectoryLink {
+    /// Is it the same entry? Its distinguished name may be another by now.
+    #[must_use]
+    pub fn is_same_entry(&self, other: &Self) -> bool {
+        self.directory == other.directory && self.external_id == other.external_id
+    }
+
+    /// This link in the place of a stored one. A look that was noted in between is not forgotten: of two to the same entry,
+    /// the later look counts.
+    #[must_use]
+    pub fn replacing(self, stored: Option<&Self>) -> Self {
+        match stored {
+            Some(stored) if self.is_same_entry(stored) => Self {
+                last_checked_at: self.last_checked_at.max(stored.last_checked_at),
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 /// One person. The password's hash is not here: [`crate::domain::credentials::Credentials`] has it.
@@ -329,5 +353,35 @@ mod tests {
         assert_eq!(phone("ext. 12").unwrap(), "ext. 12");
         assert!(phone("call me").is_err());
         assert!(phone(&"1".repeat(33)).is_err());
+    }
+
+    #[test]
+    fn a_link_written_without_a_picture_is_read() {
+        let written =
+            r#"{"directory":"corp","dn":"uid=ann","external_id":"1","last_checked_at":"2026-03-01T10:00:00.123Z"}"#;
+        let link: DirectoryLink = serde_json::from_str(written).unwrap();
+        assert_eq!(link.picture, None);
+        assert_eq!(serde_json::to_string(&link).unwrap(), written);
+    }
+
+    #[test]
+    fn the_later_look_at_the_same_entry_counts() {
+        let link = |directory: &str, external_id: &str, second: i64| DirectoryLink {
+            directory: directory.to_owned(),
+            dn: format!("uid=ann,ou={second}"),
+            external_id: external_id.to_owned(),
+            last_checked_at: Timestamp::from_second(second).unwrap(),
+            picture: None,
+        };
+        let stored = link("corp", "1", 9);
+        let replaced = link("corp", "1", 5).replacing(Some(&stored));
+        assert_eq!(
+            (replaced.dn.as_str(), replaced.last_checked_at),
+            ("uid=ann,ou=5", stored.last_checked_at)
+        );
+        for newer in [link("corp", "1", 10), link("corp", "2", 5), link("other", "1", 5)] {
+            assert_eq!(newer.clone().replacing(Some(&stored)), newer);
+        }
+        assert_eq!(stored.clone().replacing(None), stored);
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn full(make: &mut Maker, user: User) -> User {
             dn: "uid=zoe,ou=люди,dc=corp,dc=test".to_owned(),
             external_id: "5f7c9a4e-0000-4000-8000-00000000ab12".to_owned(),
             last_checked_at: at(8),
+            picture: Some("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned()),
         }),
         grants: vec![
             directory(GrantTarget::Role(role)),

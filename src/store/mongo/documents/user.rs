@@ -94,6 +94,8 @@ struct LinkDocument {
     dn: String,
     external_id: String,
     last_checked_at: At,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    picture: Option<String>,
 }
 
 /// [`Grant`]. Role and group are fields of their own so that an index can find who holds one.
@@ -185,6 +187,7 @@ impl From<&User> for UserDocument {
                 dn: link.dn,
                 external_id: link.external_id,
                 last_checked_at: link.last_checked_at.into(),
+                picture: link.picture,
             }),
             grants: user.grants.iter().cloned().map(GrantDocument).collect(),
             last_login: user.last_login.as_ref().map(Into::into),
@@ -223,6 +226,7 @@ impl From<UserDocument> for User {
                 dn: link.dn,
                 external_id: link.external_id,
                 last_checked_at: link.last_checked_at.into(),
+                picture: link.picture,
             }),
             grants: user.grants.into_iter().map(|GrantDocument(grant)| grant).collect(),
             last_login: user.last_login.map(Into::into),
