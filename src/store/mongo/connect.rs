@@ -23,6 +23,8 @@ const START_LIMIT: Duration = Duration::from_secs(600);
 /// The server's codes for "who are you?" and "you may not".
 const AUTHENTICATION_FAILED: i32 = 18;
 const UNAUTHORIZED: i32 = 13;
+/// The server's code for an index that a collection cannot have: of those wanted here, a unique one beside its shard key.
+const CANNOT_CREATE_INDEX: i32 = 67;
 
 /// What a right URL looks like.
 const EXAMPLE: &str =
@@ -169,6 +171,9 @@ pub(super) fn explain(error: &Error, hosts: &str) -> StoreError {
         Some(UNAUTHORIZED) => StoreError::Setup(format!(
             "{hosts} does not let the URL's user do this: {said}; name a user in the store's URL and grant it readWrite on \
              the database"
+        )),
+        Some(CANNOT_CREATE_INDEX) => StoreError::Setup(format!(
+            "{hosts} cannot make an index: {said}; where the collection is sharded, give it the shard key of Doorward's              README by reshardCollection, such as {{account: 1}} for users"
         )),
         _ if said.contains("RsGhost") => StoreError::Setup(format!(
             "{hosts} was started with --replSet but is in no replica set yet: run rs.initiate() once in mongosh"

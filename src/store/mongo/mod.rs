@@ -11,7 +11,7 @@
 //! | collection | holds | unique keys | shard key |
 //! |---|---|---|---|
 //! | `accounts` | the accounts | `name` | none: a few per tenant's lifetime |
-//! | `users` | users with grants, password and last sign-ins | `account, login` | `{account: 1, login: 1}` |
+//! | `users` | users with grants, password and last sign-ins | `account, login` | `{account: 1}` |
 //! | `roles`, `groups` | roles, groups | `account, name_fold` | `{account: 1, name_fold: 1}` |
 //! | `sessions` | the signed-in sessions | | `{account: 1, _id: 1}` |
 //! | `api_tokens` | the API tokens | `account, name_fold` of those not revoked | `{account: 1, _id: 1}` needs no more: a few per account |

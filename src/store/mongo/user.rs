@@ -31,7 +31,7 @@ const KEPT: [&str; 8] = [
     "locked_until",
 ];
 
-/// Exactly this user. The shard key is in it, which a sharded cluster asks for when a login changes.
+/// Exactly this user. The shard key is in it, so that one shard is asked.
 fn exactly(user: &User) -> Document {
     doc! { "account": Id::from(user.account), "login": user.login.as_str(), "_id": Id::from(user.id) }
 }
