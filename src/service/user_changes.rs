@@ -11,9 +11,9 @@ use crate::domain::user::{Email, Notifications, User, phone};
 use crate::service::audit::{diff, secret_changed, user_fields};
 use crate::service::error::{expect, index};
 use crate::service::passwords::mail_off;
-use crate::service::users::{action_on, login_taken};
+use crate::service::users::{action_on, entry_taken, login_taken};
 use crate::service::{ErrorCode, Problem, Problems, Result, UserWrites};
-use crate::store::StoreError;
+use crate::store::{StoreError, Unique};
 
 /// Changes to notification settings; `None` keeps what is.
 #[derive(Debug, Default, Clone)]
@@ -158,7 +158,8 @@ impl UserWrites<'_> {
         let audit = caller.audit(action_on("createUser", &user, &account, changes))?;
         match caller.store().create_user(&user, hash.as_ref(), &audit).await {
             Ok(()) => Ok(user),
-            Err(StoreError::Taken(_)) => Err(login_taken(&user, &account).into()),
+            Err(StoreError::Taken(Unique::UserLogin)) => Err(login_taken(&user, &account).into()),
+            Err(StoreError::Taken(Unique::DirectoryLink)) => Err(entry_taken().into()),
             Err(error) => Err(error.into()),
         }
     }

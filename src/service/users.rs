@@ -13,7 +13,7 @@ use crate::domain::user::{DisabledBy, User, UserStatus};
 use crate::service::audit::{Action, diff, gone, user_fields};
 use crate::service::history::{Scoped, narrow};
 use crate::service::{Caller, ErrorCode, Problem, Result};
-use crate::store::StoreError;
+use crate::store::{StoreError, Unique};
 
 impl Caller {
     /// A page of users for each filter, as far as the caller sees them.
@@ -280,7 +280,8 @@ impl UserWrites<'_> {
             Err(StoreError::Conflict { .. }) => Ok(None),
             Err(StoreError::LastMaster) => Err(last_master().into()),
             Err(StoreError::NotFound) => Err(no_such_user().into()),
-            Err(StoreError::Taken(_)) => Err(login_taken(&after, account).into()),
+            Err(StoreError::Taken(Unique::UserLogin)) => Err(login_taken(&after, account).into()),
+            Err(StoreError::Taken(Unique::DirectoryLink)) => Err(entry_taken().into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -309,6 +310,13 @@ pub(super) fn no_such_user() -> Problem {
 pub(super) fn login_taken(user: &User, account: &Account) -> Problem {
     let message = format!("There is already a user {}.", qualified(user, &account.name));
     Problem::at(&["login"], ErrorCode::Taken, message)
+}
+
+pub(super) fn entry_taken() -> Problem {
+    Problem::new(
+        ErrorCode::NotAllowed,
+        "The directory's entry belongs to another user of the account.",
+    )
 }
 
 fn last_master() -> Problem {

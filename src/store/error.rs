@@ -15,6 +15,8 @@ pub enum Unique {
     GroupName,
     /// The name of an API token among those of its account that are not revoked.
     TokenName,
+    /// The entry of a directory that a user of the account is linked to.
+    DirectoryLink,
 }
 
 impl fmt::Display for Unique {
@@ -25,6 +27,7 @@ impl fmt::Display for Unique {
             Self::RoleName => "the role's name",
             Self::GroupName => "the group's name",
             Self::TokenName => "the token's name",
+            Self::DirectoryLink => "the directory's entry",
         })
     }
 }

@@ -13,6 +13,7 @@
 //! Each round trip to the database leaves one `trace` event of the target `doorward::store`.
 
 mod avatar;
+mod directory;
 mod error;
 mod history;
 mod live;
@@ -33,6 +34,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use avatar::AvatarStore;
+pub use directory::DirectoryStore;
 pub use error::{StoreError, Unique};
 pub use history::{AuditStore, HistoryStore, LoginCounts, RECENT};
 pub use live::{LiveStore, LoginWatch, Missed};
@@ -50,7 +52,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// What is older than this may go.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// Now: sessions and counters that have expired go.
+    /// Now: sessions, counters and leases that have expired go.
     pub now: Timestamp,
     /// Sign-ins from before this go.
     pub history_before: Timestamp,
@@ -108,6 +110,7 @@ pub trait Store:
     + SessionStore
     + TokenStore
     + AvatarStore
+    + DirectoryStore
     + LoginStore
     + LiveStore
     + Upkeep
@@ -127,6 +130,7 @@ impl<T> Store for T where
         + SessionStore
         + TokenStore
         + AvatarStore
+        + DirectoryStore
         + LoginStore
         + LiveStore
         + Upkeep

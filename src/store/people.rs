@@ -30,7 +30,7 @@ pub trait UserStore {
     /// to fill in accordingly.
     ///
     /// # Errors
-    /// [`Taken`](crate::store::StoreError::Taken) by the login.
+    /// [`Taken`](crate::store::StoreError::Taken) by the login, or by the directory's entry that it is linked to.
     async fn create_user(&self, user: &User, password: Option<&PasswordHash>, audit: &AuditEntry) -> Result<()>;
 
     /// Adds this user only if its account has none at all; says whether it did. Of several processes that try at once,
@@ -39,7 +39,8 @@ pub trait UserStore {
 
     /// Replaces a user whose revision is still `expected_revision`; `user.revision` is the new one. What belongs to other
     /// intents stays as it is stored: account, time of creation, password, last sign-in, lock. A user that is disabled by
-    /// this loses its sessions in the same step; one that turns into an LDAP user loses its local password.
+    /// this loses its sessions in the same step; one that turns into an LDAP user loses its local password. A link to the
+    /// same entry of a directory keeps the later of the stored and the given `last_checked_at`.
     ///
     /// # Errors
     /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound),

@@ -14,9 +14,12 @@ pub(crate) mod sample;
 pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod avatars;
+pub(crate) mod directories;
+pub(crate) mod directory_changes;
 pub(crate) mod failures;
 pub(crate) mod groups;
 pub(crate) mod history;
+pub(crate) mod leases;
 pub(crate) mod live;
 pub(crate) mod logins;
 pub(crate) mod masters;
@@ -44,6 +47,15 @@ macro_rules! contract_suite {
             avatars {
                 are_set_replaced_and_taken_away, go_with_their_user,
             }
+            directories {
+                link_an_entry_to_one_user, race_for_an_entry, are_searched_by_external_ids, list_who_is_linked,
+                list_who_is_signed_in, list_many_who_are_signed_in,
+            }
+            directory_changes {
+                are_made_at_their_revision, keep_what_other_intents_own, leave_everything_when_refused,
+                may_disable_the_last_master, race_to_disable_the_last_masters, note_looks_forwards_only,
+                keep_a_look_through_an_update, keep_looks_through_concurrent_updates,
+            }
             failures {
                 count_up_to_a_lock, lock_from_the_last_failure_on, start_again_after_their_window, are_apart_by_key,
                 show_as_the_users_lock_only_when_told, are_reset_by_a_success, never_lock_without_a_threshold,
@@ -57,6 +69,10 @@ macro_rules! contract_suite {
             history {
                 reads_back_whole, is_filtered_and_paged, is_paged_under_new_sign_ins, gives_the_recent_ones_of_many_users,
                 adds_up_floods, survives_its_user, is_counted_between_edges,
+            }
+            leases {
+                are_held_by_one, run_out, are_renewed, are_dropped_by_their_holder_only, go_to_one_of_many,
+                are_purged_when_they_are_over,
             }
             live {
                 are_told_of_whole_once_and_in_order, are_told_to_each_from_its_beginning_on,

@@ -33,6 +33,7 @@ fn taken(index: &str) -> Option<Unique> {
         indexes::ROLE_NAME => Some(Unique::RoleName),
         indexes::GROUP_NAME => Some(Unique::GroupName),
         indexes::TOKEN_NAME => Some(Unique::TokenName),
+        indexes::DIRECTORY_LINK => Some(Unique::DirectoryLink),
         _ => None,
     }
 }

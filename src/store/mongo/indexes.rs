@@ -20,7 +20,8 @@ pub(super) const USER_LOGIN: &str = "users_login";
 pub(super) const ROLE_NAME: &str = "roles_name";
 /// Unique: a group's name in its account.
 pub(super) const GROUP_NAME: &str = "groups_name";
-
+/// Unique: the entry of a directory that a user of an account is linked to.
+pub(super) const DIRECTORY_LINK: &str = "users_directory_link";
 /// Unique: the name of an API token among those of its account that are not revoked.
 pub(super) const TOKEN_NAME: &str = "api_tokens_name";
 
@@ -38,9 +39,11 @@ pub(super) mod collections {
     pub(in super::super) const API_TOKENS: &str = "api_tokens";
     pub(in super::super) const AVATARS: &str = "avatars";
     pub(in super::super) const DELETIONS: &str = "deletions";
+    pub(in super::super) const LEASES: &str = "leases";
 }
 use collections::{
-    ACCOUNTS, API_TOKENS, ATTEMPTS, AUDIT, AVATARS, DELETIONS, FAILURES, GROUPS, LOGIN_EVENTS, ROLES, SESSIONS, USERS,
+    ACCOUNTS, API_TOKENS, ATTEMPTS, AUDIT, AVATARS, DELETIONS, FAILURES, GROUPS, LEASES, LOGIN_EVENTS, ROLES, SESSIONS,
+    USERS,
 };
 
 /// The server's codes for "somebody else is just making this", after which asking again finds it made.
@@ -117,6 +120,16 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
                     doc! { "account": 1, "grants.master": 1, "login": 1 },
                     doc! { "grants.master": true },
                 ),
+                unique_among(
+                    DIRECTORY_LINK,
+                    doc! { "account": 1, "directory_link.directory": 1, "directory_link.external_id": 1 },
+                    doc! { "directory_link.external_id": { "$exists": true } },
+                ),
+                partial(
+                    "users_directory",
+                    doc! { "account": 1, "directory_link.directory": 1, "_id": 1 },
+                    doc! { "is_ldap": true },
+                ),
                 // For operators, who may list the users of all accounts.
                 index("users_login_everywhere", doc! { "login": 1, "_id": 1 }),
             ],
@@ -141,6 +154,7 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
             vec![
                 index("sessions_token", doc! { "token_hash": 1 }),
                 index("sessions_user", doc! { "user": 1, "created_at": -1, "_id": -1 }),
+                index("sessions_user_expiry", doc! { "user": 1, "expires_at": 1 }),
                 index("sessions_account", doc! { "account": 1 }),
                 index("sessions_expiry", doc! { "expires_at": 1 }),
             ],
@@ -200,6 +214,7 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
             ],
         ),
         (DELETIONS, vec![index("deletions_time", doc! { "deleted_at": 1 })]),
+        (LEASES, vec![index("leases_expiry", doc! { "expires_at": 1 })]),
     ]
 }
 

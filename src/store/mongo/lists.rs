@@ -331,6 +331,6 @@ pub(super) fn stored(size: usize) -> i64 {
 }
 
 /// A batch of exactly `limit` leaves the cursor open; one more closes it with the first answer.
-fn one_answer(limit: usize) -> u32 {
+pub(super) fn one_answer(limit: usize) -> u32 {
     u32::try_from(limit.saturating_add(1)).unwrap_or(u32::MAX)
 }

@@ -11,7 +11,7 @@
 //! | collection | holds | unique keys | shard key |
 //! |---|---|---|---|
 //! | `accounts` | the accounts | `name` | none: a few per tenant's lifetime |
-//! | `users` | users with grants, password and last sign-ins | `account, login` | `{account: 1}` |
+//! | `users` | users with grants, password and last sign-ins | `account, login`; `account, directory, entry` of those linked | `{account: 1}` |
 //! | `roles`, `groups` | roles, groups | `account, name_fold` | `{account: 1, name_fold: 1}` |
 //! | `sessions` | the signed-in sessions | | `{account: 1, _id: 1}` |
 //! | `api_tokens` | the API tokens | `account, name_fold` of those not revoked | `{account: 1, _id: 1}` needs no more: a few per account |
@@ -21,12 +21,14 @@
 //! | `failures` | counters of wrong passwords | `account, login, network` | `{account: 1, login: 1}` |
 //! | `attempts` | counters of attempts in a window, by a digest that may be of an address; gone minutes later | | `{_id: "hashed"}` |
 //! | `deletions` | accounts that are deleted, while what they leave behind is removed | | none: as `accounts` |
+//! | `leases` | who is at work that one process at a time does | | none: a few in all |
 
 mod account;
 mod audit;
 mod avatar;
 mod bulk;
 mod connect;
+mod directory;
 mod documents;
 mod error;
 mod group;
@@ -79,6 +81,7 @@ pub struct MongoStore {
     failures: Collection<Document>,
     attempts: Collection<Document>,
     deletions: Collection<Document>,
+    leases: Collection<Document>,
     api_tokens: Collection<TokenDocument>,
     avatars: Collection<avatar::AvatarDocument>,
     feed: live::Feed,
@@ -104,6 +107,7 @@ impl MongoStore {
             failures: database.collection(collections::FAILURES),
             attempts: database.collection(collections::ATTEMPTS),
             deletions: database.collection(collections::DELETIONS),
+            leases: database.collection(collections::LEASES),
             api_tokens: database.collection(collections::API_TOKENS),
             avatars: database.collection(collections::AVATARS),
             feed: live::Feed::default(),

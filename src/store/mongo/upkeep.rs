@@ -128,6 +128,9 @@ impl Upkeep for MongoStore {
         removed += self
             .purge_from(&self.attempts, doc! { "ends_at": { "$lte": now } })
             .await?;
+        removed += self
+            .purge_from(&self.leases, doc! { "expires_at": { "$lte": now } })
+            .await?;
         let history_before = doc! { "at": { "$lt": At(retention.history_before) } };
         removed += self.purge_from(&self.login_events, history_before).await?;
         let audit_before = doc! { "at": { "$lt": At(retention.audit_before) } };

@@ -80,9 +80,9 @@ impl MongoStore {
         }
     }
 
-    /// Makes sure, as a part of a transaction, that `user`'s account has an active master besides it; one who has no way to
-    /// sign in does not stand in for one who has.
-    async fn spare_master(&self, session: &mut ClientSession, user: &User) -> std::result::Result<(), Halt> {
+    /// Has `user`'s account an active master besides it, as a part of a transaction? One who has no way to sign in does not
+    /// stand in for one who has.
+    async fn has_another_master(&self, session: &mut ClientSession, user: &User) -> std::result::Result<bool, Halt> {
         self.serialise(session, user.account).await?;
         let mut others = doc! {
             "account": Id::from(user.account),
@@ -101,11 +101,65 @@ impl MongoStore {
             .projection(doc! { "_id": 1 })
             .session(session)
             .await?;
-        if another.is_none() {
-            return Err(StoreError::LastMaster.into());
-        }
-        Ok(())
+        Ok(another.is_some())
     }
+
+    /// The user before an update at `expected_revision`, and whether that leaves its account without an active master, as a
+    /// part of a transaction.
+    pub(super) async fn before_update(
+        &self,
+        session: &mut ClientSession,
+        user: &User,
+        expected_revision: i64,
+    ) -> std::result::Result<(User, bool), Halt> {
+        let before = self.stored_user(session, user.id, Some(expected_revision)).await?;
+        // Whoever leaves the directory has no password yet.
+        let stays = user.is_active_master() && (user.is_ldap || !before.is_ldap);
+        let leaves_none = before.is_active_master() && !stays && !self.has_another_master(session, &before).await?;
+        Ok((before, leaves_none))
+    }
+
+    /// Updates a user, with everything that belongs to it, as a part of a transaction.
+    pub(super) async fn replace_user(
+        &self,
+        session: &mut ClientSession,
+        before: &User,
+        user: &User,
+        audit: &AuditEntry,
+    ) -> std::result::Result<(), Halt> {
+        round_trip("update");
+        self.users
+            .update_one(exactly(before), replacement(before, user)?)
+            .session(&mut *session)
+            .await?;
+        if user.status == UserStatus::Disabled {
+            let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
+            self.end_sessions(session, sessions).await?;
+        }
+        self.write_audit(session, audit).await
+    }
+}
+
+/// The change that replaces what an update may replace.
+fn replacement(before: &User, user: &User) -> Result<Document> {
+    let link = user.directory_link.clone();
+    let user = User {
+        directory_link: link.map(|link| link.replacing(before.directory_link.as_ref())),
+        ..user.clone()
+    };
+    let mut fields = serialize_to_document(&UserDocument::from(&user))
+        .map_err(|e| StoreError::Corrupt(format!("the user cannot be written: {e}")))?;
+    for kept in KEPT {
+        fields.remove(kept);
+    }
+    let mut change = doc! {};
+    if user.is_ldap {
+        fields.insert("has_password", false);
+        fields.insert("password_changed_at", Bson::Null);
+        change.insert("$unset", doc! { "password": "" });
+    }
+    change.insert("$set", fields);
+    Ok(change)
 }
 
 /// A new hash in front of the earlier ones. Whatever the caller gave is a literal: a hash begins with `$`, as fields do.
@@ -179,38 +233,14 @@ impl UserStore for MongoStore {
     }
 
     async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<()> {
-        let mut fields = serialize_to_document(&UserDocument::from(user))
-            .map_err(|e| StoreError::Corrupt(format!("the user cannot be written: {e}")))?;
-        for kept in KEPT {
-            fields.remove(kept);
-        }
-        let mut change = doc! {};
-        if user.is_ldap {
-            fields.insert("has_password", false);
-            fields.insert("password_changed_at", Bson::Null);
-            change.insert("$unset", doc! { "password": "" });
-        }
-        change.insert("$set", fields);
-        let context = (self, user, expected_revision, change, audit);
-        self.transaction(context, |session, (store, user, expected, change, audit)| {
+        let context = (self, user, expected_revision, audit);
+        self.transaction(context, |session, (store, user, expected, audit)| {
             Box::pin(async move {
-                let before = store.stored_user(session, user.id, Some(*expected)).await?;
-                // Whoever leaves the directory has no password yet.
-                let stays = user.is_active_master() && (user.is_ldap || !before.is_ldap);
-                if before.is_active_master() && !stays {
-                    store.spare_master(session, &before).await?;
+                let (before, leaves_no_master) = store.before_update(session, user, *expected).await?;
+                if leaves_no_master {
+                    return Err(StoreError::LastMaster.into());
                 }
-                round_trip("update");
-                store
-                    .users
-                    .update_one(exactly(&before), change.clone())
-                    .session(&mut *session)
-                    .await?;
-                if user.status == UserStatus::Disabled {
-                    let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
-                    store.end_sessions(session, sessions).await?;
-                }
-                store.write_audit(session, audit).await
+                store.replace_user(session, &before, user, audit).await
             })
         })
         .await
@@ -249,8 +279,8 @@ impl UserStore for MongoStore {
         self.transaction((self, user, audit), |session, (store, user, audit)| {
             Box::pin(async move {
                 let before = store.stored_user(session, *user, None).await?;
-                if before.is_active_master() {
-                    store.spare_master(session, &before).await?;
+                if before.is_active_master() && !store.has_another_master(session, &before).await? {
+                    return Err(StoreError::LastMaster.into());
                 }
                 round_trip("delete");
                 store.users.delete_one(exactly(&before)).session(&mut *session).await?;

@@ -5,13 +5,14 @@ use rusqlite::{Error, ErrorCode};
 
 use crate::store::{StoreError, Unique};
 
-/// The columns of each unique constraint, as SQLite names them in its message.
-const UNIQUE: [(&str, Unique); 5] = [
+/// The columns of each unique constraint, as SQLite names them in its message; the index where it is over expressions.
+const UNIQUE: [(&str, Unique); 6] = [
     ("accounts.name", Unique::AccountName),
     ("users.account, users.login", Unique::UserLogin),
     ("roles.account, roles.name_fold", Unique::RoleName),
     ("groups.account, groups.name_fold", Unique::GroupName),
     ("api_tokens.account, api_tokens.name_fold", Unique::TokenName),
+    ("index 'users_directory_link'", Unique::DirectoryLink),
 ];
 
 fn taken(message: &str) -> Option<Unique> {

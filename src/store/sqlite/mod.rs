@@ -8,6 +8,7 @@ mod account;
 mod audit;
 mod avatar;
 mod connection;
+mod directory;
 mod error;
 mod group;
 mod history;

@@ -130,6 +130,10 @@ impl Upkeep for SqliteStore {
                 retention.now,
             ),
             (
+                "DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE expires_at <= ? LIMIT ?)",
+                retention.now,
+            ),
+            (
                 "DELETE FROM login_events WHERE rowid IN (SELECT rowid FROM login_events WHERE at < ? LIMIT ?)",
                 retention.history_before,
             ),

@@ -12,7 +12,7 @@ use crate::domain::login::Login;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
 use crate::domain::text::fold;
-use crate::domain::user::{User, UserStatus};
+use crate::domain::user::{DirectoryLink, User, UserStatus};
 use crate::store::sqlite::names::Name;
 use crate::store::sqlite::rows::{self, Columns, Id, by_ids, first, json, millis, opt_json, opt_millis, select};
 use crate::store::sqlite::{SqliteStore, account, audit, session, user_list};
@@ -128,10 +128,10 @@ pub(super) fn take_grant(
     Ok(())
 }
 
-/// Refuses to take away the last active master; one who has no way to sign in does not stand in for one who has. Writers
+/// Is it the last active master of its account? One who has no way to sign in does not stand in for one who has. Writers
 /// come one at a time, so the answer holds until the commit.
-fn spare_last_master(connection: &Connection, user: UserId) -> Result<()> {
-    let last: bool = connection
+fn is_last_master(connection: &Connection, user: UserId) -> Result<bool> {
+    connection
         .prepare_cached(
             "SELECT is_master AND status = 'ACTIVE' AND NOT EXISTS (SELECT 1 FROM users other \
              WHERE other.account = users.account AND other.is_master AND other.status = 'ACTIVE' \
@@ -140,8 +140,7 @@ fn spare_last_master(connection: &Connection, user: UserId) -> Result<()> {
         )?
         .query_row([user.blob()], |row| row.get(0))
         .optional()?
-        .ok_or(StoreError::NotFound)?;
-    if last { Err(StoreError::LastMaster) } else { Ok(()) }
+        .ok_or(StoreError::NotFound)
 }
 
 fn is_ldap(connection: &Connection, user: UserId) -> Result<bool> {
@@ -149,8 +148,41 @@ fn is_ldap(connection: &Connection, user: UserId) -> Result<bool> {
     Ok(stored.query_row([user.blob()], |row| row.get(0))?)
 }
 
+/// Does this update of a user, which must be at its revision, leave its account without an active master?
+pub(super) fn leaves_no_master(tx: &Transaction<'_>, user: &User, expected_revision: i64) -> Result<bool> {
+    account::expect_revision(tx, REVISION, user.id, expected_revision)?;
+    // Whoever leaves the directory has no password yet.
+    let stays = user.is_active_master() && (user.is_ldap || !is_ldap(tx, user.id)?);
+    Ok(!stays && is_last_master(tx, user.id)?)
+}
+
+/// Updates a user, with everything that belongs to it.
+pub(super) fn update(tx: &Transaction<'_>, user: &User, entry: &AuditEntry) -> Result<()> {
+    replace(tx, user)?;
+    if user.status == UserStatus::Disabled {
+        session::end_all(tx, user.id, None)?;
+    }
+    if user.is_ldap {
+        tx.prepare_cached(
+            "UPDATE users SET password_hash = NULL, password_history = '[]', password_changed_at = NULL WHERE id = ?",
+        )?
+        .execute([user.id.blob()])?;
+    }
+    audit::insert(tx, entry)
+}
+
+/// The directory's entry that a user is linked to.
+pub(super) fn link(connection: &Connection, user: UserId) -> Result<Option<DirectoryLink>> {
+    let sql = "SELECT directory_link FROM users WHERE id = ?";
+    Ok(first(connection, sql, [user.blob()], |row| row.opt_json())?.flatten())
+}
+
 /// Replaces what an update may replace.
 fn replace(tx: &Transaction<'_>, user: &User) -> Result<()> {
+    let link = match &user.directory_link {
+        Some(given) => Some(given.clone().replacing(link(tx, user.id)?.as_ref())),
+        None => None,
+    };
     tx.prepare_cached(
         "UPDATE users SET login = ?2, first_name = ?3, first_name_fold = ?4, last_name = ?5, last_name_fold = ?6, \
          email = ?7, email_fold = ?8, language = ?9, phone = ?10, status = ?11, disabled_by = ?12, \
@@ -174,7 +206,7 @@ fn replace(tx: &Transaction<'_>, user: &User) -> Result<()> {
         user.must_change_password,
         opt_millis(user.password_expires_at),
         user.is_ldap,
-        opt_json(user.directory_link.as_ref())?,
+        opt_json(link.as_ref())?,
         json(&user.grants)?,
         user.is_master(),
         millis(user.updated_at),
@@ -217,22 +249,10 @@ impl UserStore for SqliteStore {
     async fn update_user(&self, user: &User, expected_revision: i64, entry: &AuditEntry) -> Result<()> {
         let (user, entry) = (user.clone(), entry.clone());
         self.write("update_user", move |tx| {
-            account::expect_revision(tx, REVISION, user.id, expected_revision)?;
-            // Whoever leaves the directory has no password yet.
-            if !user.is_active_master() || (!user.is_ldap && is_ldap(tx, user.id)?) {
-                spare_last_master(tx, user.id)?;
+            if leaves_no_master(tx, &user, expected_revision)? {
+                return Err(StoreError::LastMaster);
             }
-            replace(tx, &user)?;
-            if user.status == UserStatus::Disabled {
-                session::end_all(tx, user.id, None)?;
-            }
-            if user.is_ldap {
-                tx.prepare_cached(
-                    "UPDATE users SET password_hash = NULL, password_history = '[]', password_changed_at = NULL WHERE id = ?",
-                )?
-                .execute([user.id.blob()])?;
-            }
-            audit::insert(tx, &entry)
+            update(tx, &user, &entry)
         })
         .await
     }
@@ -272,7 +292,9 @@ impl UserStore for SqliteStore {
     async fn delete_user(&self, user: UserId, entry: &AuditEntry) -> Result<()> {
         let entry = entry.clone();
         self.write("delete_user", move |tx| {
-            spare_last_master(tx, user)?;
+            if is_last_master(tx, user)? {
+                return Err(StoreError::LastMaster);
+            }
             // Sessions, roles and groups go by their references to the user.
             tx.prepare_cached("DELETE FROM users WHERE id = ?")?
                 .execute([user.blob()])?;
