@@ -29,6 +29,7 @@ mod bulk;
 mod connect;
 mod documents;
 mod error;
+mod failures;
 mod group;
 mod history;
 mod indexes;

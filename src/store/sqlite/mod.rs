@@ -9,6 +9,7 @@ mod audit;
 mod avatar;
 mod connection;
 mod error;
+mod failures;
 mod group;
 mod history;
 mod keyset;
