@@ -13,7 +13,7 @@ use crate::domain::clock::{Clock, Entropy, EntropyError};
 use crate::graphql::{Api, ApiLimits};
 use crate::http::{self, DirectoryState, HttpError, HttpSettings, HttpState, ServerState, Tls};
 use crate::origin::{OriginError, Origins, Places, TrustedProxies};
-use crate::service::{DirectoryRules, Services, Settings, Turns, spawn_upkeep};
+use crate::service::{DirectoryRules, Services, Settings, spawn_upkeep};
 use crate::store::mongo::MongoStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
@@ -92,7 +92,6 @@ pub async fn open_services(
         clock,
         entropy,
         settings: Arc::new(settings(config)),
-        turns: Turns::default(),
         directories: Arc::new(directories),
     }))
 }

@@ -10,6 +10,7 @@ mod first_start;
 mod groups;
 mod history;
 mod impersonation;
+mod lockout;
 mod passwords;
 mod presence;
 mod profile;
@@ -20,7 +21,6 @@ mod settings;
 mod sign_in;
 mod stats;
 mod tokens;
-mod turns;
 mod upkeep;
 mod user_changes;
 mod users;
@@ -45,7 +45,6 @@ pub use settings::{DirectoryRules, Settings};
 pub use sign_in::{SignedIn, SigningIn};
 pub use stats::{Bar, Width};
 pub use tokens::{TokenInput, TokenWrites};
-pub use turns::Turns;
 pub use upkeep::{Worker, spawn_upkeep};
 pub use user_changes::{NewUser, NotificationChanges, UserChanges};
 pub use users::UserWrites;
@@ -71,8 +70,6 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Where randomness comes from.
     pub entropy: Arc<dyn Entropy>,
-    /// Whose turn it is to sign in.
-    pub turns: Turns,
     /// What the configuration says.
     pub settings: Arc<Settings>,
 }

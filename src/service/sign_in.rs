@@ -19,12 +19,12 @@ use crate::domain::session::Session;
 use crate::domain::text::cut;
 use crate::domain::user::{User, UserStatus};
 use crate::origin::address_prefix;
+use crate::service::lockout::{Entry, Places, Settled};
 use crate::service::sessions::person_of;
 use crate::service::settings::{after, seconds_until};
 use crate::service::{DirectoryRules, ErrorCode, Problem, Result, ServiceError, Services};
 use crate::store::{
-    Candidate, FailureCount, FailureKey, Failures, Flood, Identity, LimitKey, LoginRecord, OpenedSession, StoreError,
-    UserCandidate,
+    Candidate, FailureCount, Flood, Identity, LimitKey, LoginRecord, OpenedSession, StoreError, UserCandidate,
 };
 
 /// What somebody sent to sign in.
@@ -184,43 +184,47 @@ impl<'a> Trial<'a> {
         // 1. Limits.
         self.check_limits(&aim, method).await?;
 
-        // 2. Lock-out, of logins that do not exist too. What is counted is looked at and added to in turn.
-        let _turn = self
-            .services
-            .turns
-            .take(failure_key(aim.home, &self.typed, None).login)
-            .await;
+        // 2. Lock-out, of logins that do not exist too.
         let counters = self.counters(&aim, rules);
-        let keys: Vec<FailureKey> = counters.iter().map(|c| c.key).collect();
-        let locks = self.services.store.locks(&keys, self.now).await?;
-        if let Some(until) = locks.into_iter().flatten().max() {
-            self.record(&aim, method, LoginOutcome::Locked, None, Failures::Unchanged)
-                .await?;
-            return Err(self.locked(until).into());
-        }
+        let places = match self.services.take_places(counters, self.now).await? {
+            Entry::Admitted(places) => places,
+            Entry::Locked(until) => {
+                self.record(&aim, method, LoginOutcome::Locked, None, Settled::nothing())
+                    .await?;
+                return Err(self.locked(until).into());
+            }
+            Entry::Full => {
+                let detail = Some("too many attempts for this login were under way".to_owned());
+                self.record(&aim, method, LoginOutcome::RateLimited, detail, Settled::nothing())
+                    .await?;
+                return Err(rate_limited(BUSY_SECONDS).into());
+            }
+        };
 
         // 3. Passwords that nobody can have; no directory is asked, so its own counter stays.
         let length = self.password.expose_secret().len();
         if length == 0 || length > MAX_PASSWORD_BYTES {
-            let own = counters.into_iter().filter(|c| c.locks_user).collect();
-            self.record(&aim, method, LoginOutcome::WrongPassword, None, Failures::Count(own))
-                .await?;
-            return Err(wrong_credentials().into());
+            return self
+                .refuse(&aim, method, LoginOutcome::WrongPassword, None, places.wrong_untried())
+                .await;
         }
 
         // 4 and 5. The authenticator; it takes as long for nobody as for somebody.
         match authenticator.authenticate(&attempt).await {
-            Ok(Verdict::Right(right)) => self.settle(aim, right, keys, method, rules).await,
-            Ok(Verdict::Refused { outcome, detail }) => self.refuse(&aim, method, outcome, detail, counters).await,
+            Ok(Verdict::Right(right)) => self.settle(aim, right, places, method, rules).await,
+            Ok(Verdict::Refused { outcome, detail }) => {
+                let settled = places.refused(outcome);
+                self.refuse(&aim, method, outcome, detail, settled).await
+            }
             Err(error @ HashError::Unreadable(_)) => {
                 tracing::error!(login = %self.typed, %error, "nobody can sign in with this user's stored password");
                 let detail = Some(error.to_string());
-                self.refuse(&aim, method, LoginOutcome::WrongPassword, detail, Vec::new())
+                self.refuse(&aim, method, LoginOutcome::WrongPassword, detail, places.unused())
                     .await
             }
             Err(error @ HashError::Busy) => {
                 let detail = Some(error.to_string());
-                self.record(&aim, method, LoginOutcome::RateLimited, detail, Failures::Unchanged)
+                self.record(&aim, method, LoginOutcome::RateLimited, detail, places.unused())
                     .await?;
                 Err(rate_limited(BUSY_SECONDS).into())
             }
@@ -234,7 +238,7 @@ impl<'a> Trial<'a> {
         &self,
         mut aim: Aim,
         right: Right,
-        keys: Vec<FailureKey>,
+        places: Places,
         method: LoginMethod,
         rules: Option<DirectoryRules>,
     ) -> Result<SignedIn> {
@@ -257,10 +261,10 @@ impl<'a> Trial<'a> {
                 None
             };
             if let Some(outcome) = refused {
-                return self.refuse(&aim, method, outcome, None, Vec::new()).await;
+                return self.refuse(&aim, method, outcome, None, places.unused()).await;
             }
             match self
-                .open(account, &candidate.user, &right, keys.clone(), method, limit)
+                .open(account, &candidate.user, &right, places.right(method), method, limit)
                 .await
             {
                 Err(ServiceError::Store(StoreError::Conflict { .. } | StoreError::NotFound)) => {}
@@ -275,7 +279,7 @@ impl<'a> Trial<'a> {
             LoginOutcome::UnknownUser
         };
         let detail = Some("the user was changed while signing in".to_owned());
-        self.refuse(&aim, method, outcome, detail, Vec::new()).await
+        self.refuse(&aim, method, outcome, detail, places.unused()).await
     }
 
     /// Step 7: the session, the event, the counters and the user's last sign-ins, as one intent.
@@ -284,7 +288,7 @@ impl<'a> Trial<'a> {
         account: &Account,
         user: &User,
         right: &Right,
-        keys: Vec<FailureKey>,
+        settled: Settled,
         method: LoginMethod,
         limit: Option<Duration>,
     ) -> Result<SignedIn> {
@@ -310,7 +314,8 @@ impl<'a> Trial<'a> {
                 user_revision: user.revision,
                 rehashed: right.rehashed.clone(),
             }),
-            failures: Failures::Reset(keys),
+            failures: settled.failures,
+            released: settled.released,
         };
         services.store.record_login(&record).await?;
         // What was just written, without reading it back.
@@ -337,15 +342,9 @@ impl<'a> Trial<'a> {
         method: LoginMethod,
         outcome: LoginOutcome,
         detail: Option<String>,
-        counters: Vec<FailureCount>,
+        settled: Settled,
     ) -> Result<SignedIn> {
-        let failures = match outcome {
-            LoginOutcome::WrongPassword | LoginOutcome::UnknownUser if !counters.is_empty() => {
-                Failures::Count(counters)
-            }
-            _ => Failures::Unchanged,
-        };
-        self.record(aim, method, outcome, detail, failures).await?;
+        self.record(aim, method, outcome, detail, settled).await?;
         Err(refusal(outcome).into())
     }
 
@@ -432,7 +431,7 @@ impl<'a> Trial<'a> {
         method: LoginMethod,
         outcome: LoginOutcome,
         detail: Option<String>,
-        failures: Failures,
+        settled: Settled,
     ) -> Result<()> {
         let user = aim.user.as_ref().map(|c| c.user.id);
         let event = self.event(aim.home, user, method, outcome, detail)?;
@@ -441,7 +440,8 @@ impl<'a> Trial<'a> {
             .record_login(&LoginRecord {
                 event,
                 opened: None,
-                failures,
+                failures: settled.failures,
+                released: settled.released,
             })
             .await?;
         Ok(())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::account::{Account, AccountName};
 use crate::domain::audit::AuditEntry;
@@ -64,7 +64,18 @@ pub struct FailureCount {
     pub locks_user: bool,
 }
 
-/// What a sign-in does to the counters of wrong passwords.
+/// Whether an attempt may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reservation {
+    /// It may: it has a place in each of its counters.
+    Held,
+    /// Not before then: a counter locks.
+    Locked(Timestamp),
+    /// Not at this moment: as many are being tried as may still fail before a counter locks. What they come to decides.
+    Full,
+}
+
+/// What a sign-in does to the counters of wrong passwords. The place that it has in one goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failures {
     /// Nothing: it was no wrong password.
@@ -73,6 +84,65 @@ pub enum Failures {
     Count(Vec<FailureCount>),
     /// None any more in these, and the user's lock goes.
     Reset(Vec<FailureKey>),
+}
+
+/// What a counter of wrong passwords holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tally {
+    /// Wrong passwords.
+    pub count: u32,
+    /// When the last of them came.
+    pub last_at: Timestamp,
+    /// Attempts that have a place.
+    pub pending: u32,
+    /// When the last of them took it.
+    pub reserved_at: Option<Timestamp>,
+    /// Until when it locks, or locked.
+    pub locked_until: Option<Timestamp>,
+}
+
+impl FailureCount {
+    /// May one more be tried at `at`, by what the counter holds?
+    fn admits(&self, tally: &Tally, at: Timestamp) -> Reservation {
+        let window = SignedDuration::try_from(self.window).unwrap_or(SignedDuration::MAX);
+        let is_recent = |since: Timestamp| at.duration_since(since) < window;
+        let count = if is_recent(tally.last_at) { tally.count } else { 0 };
+        let pending = if tally.reserved_at.is_some_and(is_recent) {
+            tally.pending
+        } else {
+            0
+        };
+        if let Some(until) = tally.locked_until.filter(|until| *until > at) {
+            Reservation::Locked(until)
+        } else if self.threshold == 0 {
+            Reservation::Held
+        } else if count >= self.threshold {
+            // It did not lock when it was counted: the threshold was higher then.
+            Reservation::Locked(tally.last_at.checked_add(window).unwrap_or(Timestamp::MAX))
+        } else if count.saturating_add(pending) >= self.threshold {
+            Reservation::Full
+        } else {
+            Reservation::Held
+        }
+    }
+}
+
+/// Is there a place in each counter for an attempt at `at`? A counter that is not there yet has one.
+pub(crate) fn admission(
+    counters: impl IntoIterator<Item = (FailureCount, Option<Tally>)>,
+    at: Timestamp,
+) -> Reservation {
+    let mut admission = Reservation::Held;
+    for (counter, tally) in counters {
+        let Some(tally) = tally else { continue };
+        admission = match (admission, counter.admits(&tally, at)) {
+            (Reservation::Locked(one), Reservation::Locked(other)) => Reservation::Locked(one.max(other)),
+            (locked @ Reservation::Locked(_), _) | (_, locked @ Reservation::Locked(_)) => locked,
+            (Reservation::Full, _) | (_, Reservation::Full) => Reservation::Full,
+            (Reservation::Held, Reservation::Held) => Reservation::Held,
+        };
+    }
+    admission
 }
 
 /// A session that a successful sign-in opens.
@@ -97,6 +167,8 @@ pub struct LoginRecord {
     pub opened: Option<OpenedSession>,
     /// The counters.
     pub failures: Failures,
+    /// Counters in which the attempt had a place that it turned out not to need.
+    pub released: Vec<FailureKey>,
 }
 
 /// What recording an attempt came to.
@@ -125,6 +197,13 @@ pub trait LoginStore {
 
     /// Until when each counter locks; `None` when it does not at `now`.
     async fn locks(&self, keys: &[FailureKey], now: Timestamp) -> Result<Vec<Option<Timestamp>>>;
+
+    /// Takes a place for an attempt in each counter, or in none: of all processes together, no more attempts are ever under
+    /// way than may fail before a counter locks, so none of them can be one too many. [`Self::record_login`] ends a place:
+    /// it counts it, resets it or releases it. A process that is killed in between leaves its place taken until the counter's
+    /// window has passed since the last one was taken, or an [unlock](crate::store::UserStore::unlock_user): one attempt
+    /// too few is the safe side to err on.
+    async fn reserve(&self, counters: &[FailureCount], at: Timestamp) -> Result<Reservation>;
 
     /// Records one attempt, all at once: the event, the user's last sign-ins, the counters, and on success the session
     /// and the new hash. Grows neither `revision` nor `updated_at`. A counter whose window passed since its last failure

@@ -40,8 +40,9 @@ pub use history::{AuditStore, HistoryStore, LoginCounts, RECENT};
 pub use live::{LiveStore, LoginWatch, Missed};
 pub use login::{
     Candidate, FailureCount, FailureKey, Failures, Flood, Identity, LimitKey, LoginRecord, LoginStore, OpenedSession,
-    RecordedLogin, SessionStore, UserCandidate, WhichSessions,
+    RecordedLogin, Reservation, SessionStore, UserCandidate, WhichSessions,
 };
+pub(crate) use login::{Tally, admission};
 pub use people::{NewPerson, UserStore};
 pub use tenancy::{AccountStore, GroupStore, RoleStore};
 pub use token::{TokenIdentity, TokenStore};

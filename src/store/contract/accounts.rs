@@ -366,6 +366,7 @@ pub(crate) async fn are_deleted_with_everything(store: Arc<dyn Store>) {
         event: late,
         opened: None,
         failures: Failures::Unchanged,
+        released: Vec::new(),
     };
     store.record_login(&late).await.unwrap();
     assert_eq!(store.clear_deleted(at(100 + 3599)).await.unwrap(), 1);

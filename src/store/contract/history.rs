@@ -40,6 +40,7 @@ pub(crate) async fn reads_back_whole(store: Arc<dyn Store>) {
                 event: event.clone(),
                 opened: None,
                 failures: Failures::Unchanged,
+                released: Vec::new(),
             };
             store.record_login(&record).await.unwrap();
             all.push(event);
@@ -80,6 +81,7 @@ async fn population(store: &Arc<dyn Store>, make: &mut Maker) -> (Vec<User>, Vec
             event: event.clone(),
             opened: None,
             failures: Failures::Unchanged,
+            released: Vec::new(),
         };
         store.record_login(&record).await.unwrap();
         events.push(event);
@@ -379,6 +381,7 @@ pub(crate) async fn is_counted_between_edges(store: Arc<dyn Store>) {
             event,
             opened: None,
             failures: Failures::Unchanged,
+            released: Vec::new(),
         };
         store.record_login(&record).await.unwrap();
     };

@@ -183,6 +183,7 @@ pub(crate) async fn end_with_the_store(store: Arc<dyn Store>) {
         event: make.event(&ann, 1, LoginOutcome::UnknownUser),
         opened: None,
         failures: Failures::Unchanged,
+        released: Vec::new(),
     };
     store.record_login(&record).await.unwrap();
     assert_eq!(next(&mut watch).await, record.event);

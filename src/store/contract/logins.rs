@@ -224,6 +224,7 @@ pub(crate) async fn record_a_refusal_without_a_session(store: Arc<dyn Store>) {
         },
         opened: None,
         failures: Failures::Unchanged,
+        released: Vec::new(),
     };
     store.record_login(&unknown).await.unwrap();
     assert_eq!(event(&store, &unknown).await.as_ref(), Some(&unknown.event));

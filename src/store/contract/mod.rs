@@ -24,6 +24,7 @@ pub(crate) mod live;
 pub(crate) mod logins;
 pub(crate) mod masters;
 pub(crate) mod passwords;
+pub(crate) mod places;
 pub(crate) mod roles;
 pub(crate) mod sessions;
 pub(crate) mod tokens;
@@ -92,6 +93,10 @@ macro_rules! contract_suite {
             passwords {
                 are_set_with_a_bounded_history, end_sessions_but_the_kept_one, are_set_at_a_revision, race_at_a_revision,
                 of_nobody_are_none,
+            }
+            places {
+                are_as_many_as_may_still_fail, are_taken_in_each_counter_or_in_none, of_others_stay_theirs,
+                are_free_again_after_the_window, lock_at_once_when_the_threshold_was_lowered, never_let_one_too_many_try,
             }
             roles {
                 have_unique_folded_names, race_for_a_name, are_found_by_id, are_listed_filtered_and_paged,

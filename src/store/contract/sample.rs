@@ -274,6 +274,7 @@ impl Maker {
                 rehashed: None,
             }),
             failures: Failures::Unchanged,
+            released: Vec::new(),
         }
     }
 
@@ -283,6 +284,7 @@ impl Maker {
             event: self.event(user, seconds, LoginOutcome::WrongPassword),
             opened: None,
             failures,
+            released: Vec::new(),
         }
     }
 

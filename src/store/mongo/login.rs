@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use mongodb::ClientSession;
@@ -12,19 +11,19 @@ use mongodb::bson::{Binary, Bson, Document, doc, serialize_to_bson};
 use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 
-use super::documents::{AccountDocument, At, Digest, EventDocument, Id, SessionDocument, UserDocument};
+use super::documents::{AccountDocument, At, EventDocument, Id, SessionDocument, UserDocument};
 use super::error::is_upsert_race;
 use super::indexes::collections;
 use super::lists::stored;
-use super::transaction::{Halt, INTENT_LIMIT, READ_LIMIT, bounded};
-use super::{MongoStore, earlier, later, round_trip};
+use super::transaction::{Halt, INTENT_LIMIT, bounded};
+use super::{MongoStore, later, round_trip};
 use crate::domain::account::AccountName;
 use crate::domain::login::Login;
 use crate::domain::login_event::{LoginEvent, LoginOutcome};
 use crate::store::history::RECENT;
 use crate::store::{
-    Candidate, FailureCount, FailureKey, Failures, Flood, LimitKey, LoginRecord, LoginStore, RecordedLogin, Result,
-    StoreError, UserCandidate,
+    Candidate, FailureCount, FailureKey, Failures, Flood, LimitKey, LoginRecord, LoginStore, RecordedLogin,
+    Reservation, Result, StoreError, UserCandidate,
 };
 
 /// How long a counter of attempts outlives its window before the server removes it.
@@ -43,47 +42,6 @@ struct CandidateRow {
 #[derive(Deserialize)]
 struct AttemptsDocument {
     count: u32,
-}
-
-/// A counter of wrong passwords.
-#[derive(Deserialize)]
-struct FailureDocument {
-    account: Id,
-    login: Digest,
-    network: Option<Digest>,
-    locked_until: Option<At>,
-}
-
-impl FailureDocument {
-    fn is_of(&self, key: &FailureKey) -> bool {
-        self.account == key.account.into()
-            && self.login.0 == key.login
-            && self.network.map(|network| network.0) == key.network
-    }
-}
-
-fn counter(key: &FailureKey) -> Document {
-    let network = key.network.map_or(Bson::Null, |network| Digest(network).into());
-    doc! { "account": Id::from(key.account), "login": Digest(key.login), "network": network }
-}
-
-/// One more wrong password at `at`, as the server computes it from what the counter holds by then.
-fn one_more(count: &FailureCount, at: Timestamp) -> Vec<Document> {
-    let forgotten = At(earlier(at, count.window));
-    let until = At(later(at, count.window));
-    // Zero means that nothing locks.
-    let locks = doc! { "$and": [count.threshold > 0, { "$gte": ["$count", i64::from(count.threshold)] }] };
-    vec![
-        doc! { "$set": {
-            // A counter that is not there yet has no `last_at`, which compares as less than any date.
-            "count": { "$cond": [{ "$gt": ["$last_at", forgotten] }, { "$add": ["$count", 1] }, 1] },
-            "last_at": { "$max": ["$last_at", At(at)] },
-            "expires_at": { "$max": ["$expires_at", until] },
-        } },
-        doc! { "$set": {
-            "locked_until": { "$cond": [locks, { "$max": ["$locked_until", until] }, "$$REMOVE"] },
-        } },
-    ]
 }
 
 fn attempts_id(key: &LimitKey, window_start: Timestamp) -> Bson {
@@ -117,29 +75,6 @@ fn last(event: &LoginEvent, written: &Bson) -> Document {
 }
 
 impl MongoStore {
-    /// Counts wrong passwords; says until when each counter locks now.
-    async fn count_failures(
-        &self,
-        session: &mut ClientSession,
-        counts: &[FailureCount],
-        at: Timestamp,
-    ) -> std::result::Result<Vec<Option<Timestamp>>, Halt> {
-        let mut locks = Vec::with_capacity(counts.len());
-        for count in counts {
-            round_trip("findAndModify");
-            let counted = self
-                .failures
-                .clone_with_type::<FailureDocument>()
-                .find_one_and_update(counter(&count.key), one_more(count, at))
-                .upsert(true)
-                .return_document(ReturnDocument::After)
-                .session(&mut *session)
-                .await?;
-            locks.push(counted.and_then(|counter| counter.locked_until).map(Timestamp::from));
-        }
-        Ok(locks)
-    }
-
     /// Everything that one attempt changes; may run several times.
     async fn record(
         &self,
@@ -149,6 +84,7 @@ impl MongoStore {
         let event = &record.event;
         let mut fields = Document::new();
         let mut locked_until = None;
+        let mut resets: &[FailureKey] = &[];
         match &record.failures {
             Failures::Unchanged => {}
             Failures::Count(counts) => {
@@ -160,17 +96,11 @@ impl MongoStore {
                 }
             }
             Failures::Reset(keys) => {
-                if !keys.is_empty() {
-                    let any: Vec<Document> = keys.iter().map(counter).collect();
-                    round_trip("delete");
-                    self.failures
-                        .delete_many(doc! { "$or": any })
-                        .session(&mut *session)
-                        .await?;
-                }
+                resets = keys;
                 fields.insert("locked_until", Bson::Null);
             }
         }
+        self.give_back(session, resets, &record.released).await?;
 
         round_trip("insert");
         self.login_events
@@ -270,20 +200,17 @@ impl LoginStore for MongoStore {
     }
 
     async fn locks(&self, keys: &[FailureKey], now: Timestamp) -> Result<Vec<Option<Timestamp>>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
+        self.find_locks(keys, now).await
+    }
+
+    async fn reserve(&self, counters: &[FailureCount], at: Timestamp) -> Result<Reservation> {
+        if counters.is_empty() {
+            return Ok(Reservation::Held);
         }
-        let any: Vec<Document> = keys.iter().map(counter).collect();
-        round_trip("find");
-        let counters = self.failures.clone_with_type::<FailureDocument>();
-        let finding = counters.find(doc! { "$or": any }).max_time(READ_LIMIT);
-        let found: Vec<FailureDocument> =
-            bounded(READ_LIMIT, async { Ok(finding.await?.try_collect().await?) }).await?;
-        let lock = |key: &FailureKey| {
-            let counter = found.iter().find(|counter| counter.is_of(key))?;
-            counter.locked_until.map(Timestamp::from).filter(|until| *until > now)
-        };
-        Ok(keys.iter().map(lock).collect())
+        self.transaction((self, counters, at), |session, (store, counters, at)| {
+            Box::pin(store.take_places(session, counters, *at))
+        })
+        .await
     }
 
     async fn record_login(&self, record: &LoginRecord) -> Result<RecordedLogin> {

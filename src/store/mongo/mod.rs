@@ -31,6 +31,7 @@ mod connect;
 mod directory;
 mod documents;
 mod error;
+mod failures;
 mod group;
 mod history;
 mod indexes;

@@ -10,22 +10,17 @@ use crate::domain::account::AccountName;
 use crate::domain::login::Login;
 use crate::domain::login_event::{LoginEvent, LoginOutcome};
 use crate::store::sqlite::rows::{Id, json, millis, timestamp};
-use crate::store::sqlite::{SqliteStore, account, history, session, user};
+use crate::store::sqlite::{SqliteStore, account, failures, history, session, user};
 use crate::store::{
-    Candidate, FailureCount, FailureKey, Failures, Flood, LimitKey, LoginRecord, LoginStore, OpenedSession,
-    RecordedLogin, Result, UserCandidate,
+    Candidate, FailureCount, FailureKey, Flood, LimitKey, LoginRecord, LoginStore, OpenedSession, RecordedLogin,
+    Reservation, Result, UserCandidate,
 };
 
 /// How long a counter of attempts outlives its window, for processes whose clocks are behind.
 const GRACE: Duration = Duration::from_secs(120);
 
-fn duration_millis(duration: Duration) -> i64 {
+pub(super) fn duration_millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The column of a counter's network.
-fn network(key: &FailureKey) -> &[u8] {
-    key.network.as_ref().map_or(&[], |network| network.as_slice())
 }
 
 /// Checks that the user is still the one whose password was right, and opens its session.
@@ -57,70 +52,6 @@ fn remember_last(connection: &Connection, event: &LoginEvent) -> Result<()> {
             .execute(params![user.blob(), json(event)?, millis(event.at)])?;
     }
     Ok(())
-}
-
-/// Counts one failure; says until when that locks.
-fn count_failure(connection: &Connection, failure: &FailureCount, at: i64) -> Result<Option<i64>> {
-    let (key, window) = (&failure.key, duration_millis(failure.window));
-    let until = at.saturating_add(window);
-    let count: u32 = connection
-        .prepare_cached(
-            "INSERT INTO failures (account, login, network, count, last_at, expires_at) VALUES (?1, ?2, ?3, 1, ?4, ?5) \
-             ON CONFLICT DO UPDATE SET count = CASE WHEN last_at + ?6 <= ?4 THEN 1 ELSE count + 1 END, \
-             last_at = max(last_at, ?4), expires_at = max(expires_at, ?5) RETURNING count",
-        )?
-        .query_row(
-            params![key.account.blob(), key.login, network(key), at, until, window],
-            |row| row.get(0),
-        )?;
-    if failure.threshold == 0 || count < failure.threshold {
-        return Ok(None);
-    }
-    connection
-        .prepare_cached(
-            "UPDATE failures SET locked_until = max(coalesce(locked_until, ?4), ?4) \
-             WHERE account = ?1 AND login = ?2 AND network = ?3",
-        )?
-        .execute(params![key.account.blob(), key.login, network(key), until])?;
-    Ok(Some(until))
-}
-
-/// Moves the counters; says until when this attempt locks.
-fn move_counters(connection: &Connection, event: &LoginEvent, failures: &Failures) -> Result<Option<i64>> {
-    let mut locked_until = None;
-    match failures {
-        Failures::Unchanged => {}
-        Failures::Count(counts) => {
-            let mut user_until = None;
-            for failure in counts {
-                let until = count_failure(connection, failure, millis(event.at))?;
-                locked_until = locked_until.max(until);
-                if failure.locks_user {
-                    user_until = user_until.max(until);
-                }
-            }
-            if let (Some(user), Some(until)) = (event.user, user_until) {
-                connection
-                    .prepare_cached(
-                        "UPDATE users SET locked_until = max(coalesce(locked_until, ?2), ?2) WHERE id = ?1",
-                    )?
-                    .execute(params![user.blob(), until])?;
-            }
-        }
-        Failures::Reset(keys) => {
-            for key in keys {
-                connection
-                    .prepare_cached("DELETE FROM failures WHERE account = ? AND login = ? AND network = ?")?
-                    .execute(params![key.account.blob(), key.login, network(key)])?;
-            }
-            if let Some(user) = event.user {
-                connection
-                    .prepare_cached("UPDATE users SET locked_until = NULL WHERE id = ? AND locked_until IS NOT NULL")?
-                    .execute([user.blob()])?;
-            }
-        }
-    }
-    Ok(locked_until)
 }
 
 #[async_trait]
@@ -174,13 +105,19 @@ impl LoginStore for SqliteStore {
                 "SELECT locked_until FROM failures WHERE account = ? AND login = ? AND network = ? AND locked_until > ?",
             )?;
             let mut find = |key: &FailureKey| {
-                let values = params![key.account.blob(), key.login, network(key), millis(now)];
+                let values = params![key.account.blob(), key.login, failures::network(key), millis(now)];
                 let until: Option<i64> = find.query_row(values, |row| row.get(0)).optional()?;
                 until.map(timestamp).transpose()
             };
             keys.iter().map(&mut find).collect()
         })
         .await
+    }
+
+    async fn reserve(&self, counters: &[FailureCount], at: Timestamp) -> Result<Reservation> {
+        let counters = counters.to_vec();
+        self.write("reserve", move |tx| failures::reserve(tx, &counters, at))
+            .await
     }
 
     async fn record_login(&self, record: &LoginRecord) -> Result<RecordedLogin> {
@@ -191,7 +128,7 @@ impl LoginStore for SqliteStore {
             }
             history::insert(tx, &record.event)?;
             remember_last(tx, &record.event)?;
-            let locked_until = move_counters(tx, &record.event, &record.failures)?;
+            let locked_until = failures::settle(tx, &record)?;
             Ok(RecordedLogin {
                 locked_until: locked_until.map(timestamp).transpose()?,
             })

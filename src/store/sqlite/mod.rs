@@ -10,6 +10,7 @@ mod avatar;
 mod connection;
 mod directory;
 mod error;
+mod failures;
 mod group;
 mod history;
 mod keyset;

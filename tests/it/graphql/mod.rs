@@ -7,6 +7,7 @@ mod batching;
 mod execution;
 mod impersonation;
 mod live;
+mod lockout;
 mod must_change;
 mod parallel;
 mod permissions;

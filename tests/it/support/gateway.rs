@@ -160,7 +160,12 @@ impl Gateway {
 
     /// Signs in with [`PASSWORD`].
     pub async fn sign_in(&self, login: &str) -> Asker<'_> {
-        let payload = self.try_sign_in(login, PASSWORD).await;
+        self.sign_in_as(login, PASSWORD).await
+    }
+
+    /// Signs in.
+    pub async fn sign_in_as(&self, login: &str, password: &str) -> Asker<'_> {
+        let payload = self.try_sign_in(login, password).await;
         let token = payload["token"]
             .as_str()
             .unwrap_or_else(|| panic!("{login} does not get in: {payload}"));

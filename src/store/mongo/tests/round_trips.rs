@@ -6,8 +6,8 @@ use crate::domain::login_event::LoginOutcome;
 use crate::domain::page::{PageRequest, Take};
 use crate::domain::query::{Direction, LoginEventFilter, UserFilter, UserOrder, UserOrderField};
 use crate::domain::user::{Email, User};
-use crate::store::contract::sample::{Maker, at, token};
-use crate::store::{Failures, NewPerson, Store};
+use crate::store::contract::sample::{MINUTE, Maker, at, key, token};
+use crate::store::{FailureCount, Failures, NewPerson, Reservation, Store};
 
 /// Two hundred people with three sign-ins each; every other one has an address.
 async fn people(store: &std::sync::Arc<dyn Store>, make: &mut Maker) -> Vec<User> {
@@ -117,6 +117,20 @@ async fn the_hot_paths_take_one() {
     let (recorded, asked) = round_trips(store.record_login(&refusal)).await;
     recorded.unwrap();
     assert_eq!(asked, 3);
+    // What comes before a password is tried, and what goes with the place that it took.
+    let counters = [Some(1), None].map(|network| FailureCount {
+        key: key(users[0].account, 1, network),
+        threshold: 10,
+        window: MINUTE,
+        locks_user: true,
+    });
+    let (reserved, asked) = round_trips(store.reserve(&counters, at(1002))).await;
+    assert_eq!((reserved.unwrap(), asked), (Reservation::Held, 4));
+    let mut right = make.sign_in(&users[0], 1002, token(8));
+    right.failures = Failures::Reset(counters.map(|counter| counter.key).to_vec());
+    let (recorded, asked) = round_trips(store.record_login(&right)).await;
+    recorded.unwrap();
+    assert!(asked <= 5, "{asked}");
 
     let (identity, asked) = round_trips(store.identity(&token(7))).await;
     assert_eq!((identity.unwrap().unwrap().user.id, asked), (users[0].id, 1));
