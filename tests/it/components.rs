@@ -6,6 +6,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::{ClientOptions, ReadConcern, WriteConcern};
 use mongodb::{Client, Collection};
 
+use crate::support::active_directory::{ActiveDirectory, DOMAIN, LOCKOUT_THRESHOLD, NETBIOS, PASSWORD};
 use crate::support::mongod::{PrivateMongod, fresh_database, shared_url};
 
 async fn client(url: &str) -> Client {
@@ -118,4 +119,64 @@ fn a_killed_server_is_gone_and_its_folder_with_it() {
     drop(runtime);
     drop(mongod);
     std::net::TcpStream::connect(&address).expect_err("nothing listens there any more");
+}
+
+#[test]
+fn the_domain_binds_by_every_name_and_counts_what_is_wrong() {
+    let ad = ActiveDirectory::new();
+    let member = ad.user("member");
+    for name in [
+        member.upn(),
+        format!("{NETBIOS}\\{}", member.login),
+        member.dn.clone(),
+        member.upn().to_uppercase(),
+    ] {
+        assert_eq!(ad.bind(&name, PASSWORD).rc, 0, "{name}");
+    }
+    for count in 1..=LOCKOUT_THRESHOLD {
+        let answer = ad.bind(&member.upn(), "wrong");
+        assert!(answer.rc == 49 && answer.text.contains("data 52e"), "{answer}");
+        assert_eq!(ad.failed_binds(&member), count);
+    }
+    assert!(ad.bind(&member.upn(), PASSWORD).text.contains("data 775"));
+    // Nobody else is locked.
+    assert_eq!(ad.bind(&ad.reader().upn(), PASSWORD).rc, 0);
+}
+
+#[test]
+fn tests_of_the_domain_do_not_meet() {
+    let (a, b) = (ActiveDirectory::new(), ActiveDirectory::new());
+    let (one, other) = (a.user("member"), b.user("member"));
+    assert_ne!(one, other);
+    a.set_password(&one, "Other horse battery 8");
+    a.lock(&a.user("locked"));
+    a.delete(&a.user("deleted").dn);
+    assert_eq!(a.bind(&one.upn(), "Other horse battery 8").rc, 0);
+    assert_eq!(b.bind(&other.upn(), PASSWORD).rc, 0);
+    assert_eq!(b.bind(&format!("nobody@{DOMAIN}"), PASSWORD).rc, 49);
+}
+
+#[test]
+fn groups_of_the_domain_nest_and_one_is_primary() {
+    let ad = ActiveDirectory::new();
+    let member = ad.user("member");
+    let (inner, middle, outer, primary) = (
+        ad.group("inner"),
+        ad.group("middle"),
+        ad.group("outer"),
+        ad.group("primary"),
+    );
+    ad.add_members(&inner, &[&member.dn]);
+    ad.add_members(&middle, &[&inner]);
+    ad.add_members(&outer, &[&middle]);
+    ad.set_primary_group(&member, &primary);
+    assert_eq!(
+        ad.values(&member.dn, "memberOf").len(),
+        2,
+        "the inner one and Domain Users"
+    );
+    let in_chain = format!("(member:1.2.840.113556.1.4.1941:={})", member.dn);
+    let mut found = ad.search(&in_chain);
+    found.sort();
+    assert_eq!(found, [inner, middle, outer]);
 }

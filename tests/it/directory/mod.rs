@@ -1,5 +1,6 @@
-//! The LDAP client against real slapd servers, and against servers that misbehave.
+//! The LDAP client against real slapd servers and a real Active Directory, and against servers that misbehave.
 
+mod active_directory;
 mod setup;
 mod sign_in;
 mod transport;

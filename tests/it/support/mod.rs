@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub mod active_directory;
 pub mod gateway;
 pub mod mongod;
 pub mod process;
@@ -30,4 +31,15 @@ pub fn free_port() -> u16 {
         })
         .find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
         .expect("a free port between 20000 and 32000")
+}
+
+/// What `tests/run` tells the tests.
+///
+/// # Panics
+/// When the variable is not set.
+pub fn variable(name: &str) -> String {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => value,
+        _ => panic!("{name} is not set: run tests/run, or tests/run --with COMMAND for a command of your own"),
+    }
 }

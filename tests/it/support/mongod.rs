@@ -1,6 +1,5 @@
 //! Real MongoDB servers: the replica set that the whole suite shares, and private ones that a test may kill.
 
-use std::env;
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +11,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::{Client, error};
 use tempfile::TempDir;
 
-use super::free_port;
+use super::{free_port, variable};
 
 const REPLICA_SET: &str = "rs";
 
@@ -243,13 +242,6 @@ impl PrivateMongod {
 impl Drop for PrivateMongod {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-fn variable(name: &str) -> String {
-    match env::var(name) {
-        Ok(value) if !value.is_empty() => value,
-        _ => panic!("{name} is not set: run tests/run, or tests/run --with COMMAND for a command of your own"),
     }
 }
 
