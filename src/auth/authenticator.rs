@@ -33,6 +33,8 @@ pub struct Right {
     pub rehashed: Option<PasswordHash>,
     /// The directory's entry, for what a sign-in refreshes from it.
     pub person: Option<Box<crate::directory::Person>>,
+    /// What the history is told.
+    pub detail: Option<String>,
 }
 
 /// What an authenticator says.

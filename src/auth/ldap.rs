@@ -69,9 +69,10 @@ impl Authenticator for LdapAuthenticator {
             return Ok(self.unknown(directory, login).await);
         }
         Ok(match directory.authenticate(login.as_str(), attempt.password).await {
-            Authentication::Success(person) => Verdict::Right(Right {
+            Authentication::Success { person, detail } => Verdict::Right(Right {
                 rehashed: None,
                 person: Some(Box::new(person)),
+                detail,
             }),
             Authentication::Refused { reason, detail } => Verdict::Refused {
                 outcome: outcome_of(reason),

@@ -39,7 +39,7 @@ impl Authenticator for LocalAuthenticator {
             },
             (Some(_), true) => Verdict::Right(Right {
                 rehashed: checked.rehashed,
-                person: None,
+                ..Right::default()
             }),
         })
     }

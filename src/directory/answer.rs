@@ -7,7 +7,12 @@ use super::person::Person;
 #[derive(Debug)]
 pub enum Authentication {
     /// It is right.
-    Success(Person),
+    Success {
+        /// Who it is.
+        person: Person,
+        /// What the directory had to say besides, for the history.
+        detail: Option<String>,
+    },
     /// The directory says no.
     Refused {
         /// The kind of no.

@@ -14,6 +14,7 @@ use ldap3::{
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpStream;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -72,6 +73,7 @@ impl Endpoint {
             server: Arc::clone(&self.label),
             ldap,
             driver,
+            paging: Arc::default(),
         })
     }
 
@@ -98,6 +100,8 @@ pub(super) struct Connection {
     pub server: Arc<str>,
     ldap: Ldap,
     driver: Arc<Driver>,
+    /// Servers keep the place of one paged search a connection (OpenLDAP does): a second one would lose it.
+    paging: Arc<Mutex<()>>,
 }
 
 /// One search.
@@ -159,25 +163,78 @@ impl Connection {
         limit: i32,
         deadline: Instant,
     ) -> Result<(Vec<SearchEntry>, LdapResult), DirectoryError> {
-        self.run(
-            query,
-            SearchOptions::new().sizelimit(limit),
-            vec![Box::new(EntriesOnly::new())],
-            deadline,
-        )
-        .await
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let options = SearchOptions::new().sizelimit(limit);
+        self.run(query, options, vec![Box::new(EntriesOnly::new())], most, deadline)
+            .await
     }
 
-    /// All entries, page by page (RFC 2696); any result but success is an error.
+    /// All entries; page by page (RFC 2696) when the server does not give them at once. Any result but success is an error.
     pub async fn search_all(&self, query: Query, deadline: Instant) -> Result<Vec<SearchEntry>, DirectoryError> {
         let step = query.step;
+        let at_once: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = vec![Box::new(EntriesOnly::new())];
+        let options = SearchOptions::new();
+        let (entries, result) = self.run(query.clone(), options, at_once, usize::MAX, deadline).await?;
+        match result.rc {
+            code::SUCCESS => return Ok(entries),
+            code::SIZE_LIMIT_EXCEEDED => {}
+            _ => return Err(DirectoryError::answer(&self.server, step, &result)),
+        }
+        let overdue = |_| DirectoryError::TimedOut {
+            server: Arc::clone(&self.server),
+            step,
+        };
+        let _alone = timeout_at(deadline, self.paging.lock()).await.map_err(overdue)?;
         let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE_SIZE))];
-        let (entries, result) = self.run(query, SearchOptions::new(), adapters, deadline).await?;
+        let (entries, result) = self
+            .run(query, SearchOptions::new(), adapters, usize::MAX, deadline)
+            .await?;
         if result.rc != code::SUCCESS {
             return Err(DirectoryError::answer(&self.server, step, &result));
         }
         Ok(entries)
+    }
+
+    /// The same page by page, for more than the memory is to hold at once. No other search on this connection may need pages
+    /// until it is over.
+    pub fn pages(&self, query: Query) -> Pages {
+        let (sender, pages) = mpsc::channel(1);
+        let (mut ldap, step) = (self.ldap.clone(), query.step);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let read = async {
+                let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
+                    vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE_SIZE))];
+                let mut stream = ldap
+                    .streaming_search_with(adapters, &query.base, query.scope, &query.filter, query.attributes)
+                    .await?;
+                let mut page = Vec::new();
+                while let Some(entry) = stream.next().await? {
+                    page.push(SearchEntry::construct(entry));
+                    if page.len() >= PAGE_SIZE as usize && sender.send(Ok(std::mem::take(&mut page))).await.is_err() {
+                        return Ok(None); // nobody waits for more
+                    }
+                }
+                let result = stream.finish().await;
+                if result.rc == code::SUCCESS && !page.is_empty() {
+                    let _ = sender.send(Ok(page)).await; // Err: nobody waits for more
+                }
+                Ok::<_, LdapError>(Some(result))
+            };
+            let end = match read.await {
+                Ok(Some(result)) => Ok(result),
+                Ok(None) => return,
+                Err(error) => Err(error),
+            };
+            let _ = sender.send(Err(end)).await; // likewise
+        });
+        Pages {
+            server: Arc::clone(&self.server),
+            step,
+            pages,
+            _task: task,
+        }
     }
 
     async fn run(
@@ -185,6 +242,7 @@ impl Connection {
         query: Query,
         options: SearchOptions,
         adapters: Vec<Box<dyn Adapter<'static, String, Vec<String>>>>,
+        most: usize,
         deadline: Instant,
     ) -> Result<(Vec<SearchEntry>, LdapResult), DirectoryError> {
         let mut ldap = self.ldap.clone();
@@ -196,16 +254,64 @@ impl Connection {
             let mut entries = Vec::new();
             while let Some(entry) = stream.next().await? {
                 entries.push(SearchEntry::construct(entry));
+                if entries.len() > most {
+                    // The server does not keep to the limit, and might never come to an end.
+                    return Ok((entries, None));
+                }
             }
-            Ok((entries, stream.finish().await))
+            Ok((entries, Some(stream.finish().await)))
         })
         .await
+        .map(|(entries, result)| (entries, result.unwrap_or_else(over_the_limit)))
     }
 
     /// Says good-bye (RFC 4511, 4.3), so that the server does not log a lost connection.
     pub async fn close(mut self, deadline: Instant) {
         // Nobody answers an unbind, and nothing depends on it.
         let _ = timeout_at(deadline, self.ldap.unbind()).await;
+    }
+}
+
+/// What a server says that keeps to the limit.
+fn over_the_limit() -> LdapResult {
+    LdapResult {
+        rc: code::SIZE_LIMIT_EXCEEDED,
+        matched: String::new(),
+        text: String::new(),
+        refs: Vec::new(),
+        ctrls: Vec::new(),
+    }
+}
+
+/// The pages of a long search.
+#[derive(Debug)]
+pub(super) struct Pages {
+    server: Arc<str>,
+    step: Step,
+    /// Pages, and then how it ended.
+    pages: mpsc::Receiver<Result<Vec<SearchEntry>, Result<LdapResult, LdapError>>>,
+    _task: JoinSet<()>,
+}
+
+impl Pages {
+    /// The next page; `None` after the last. Any end but success is an error.
+    pub async fn next(&mut self, deadline: Instant) -> Result<Option<Vec<SearchEntry>>, DirectoryError> {
+        let server = &self.server;
+        match timeout_at(deadline, self.pages.recv()).await {
+            Ok(Some(Ok(page))) => Ok(Some(page)),
+            Ok(Some(Err(Ok(result)))) if result.rc == code::SUCCESS => Ok(None),
+            Ok(Some(Err(Ok(result)))) => Err(DirectoryError::answer(server, self.step, &result)),
+            Ok(Some(Err(Err(error)))) => Err(DirectoryError::from_ldap(server, self.step, error)),
+            // The task ended without a word: it panicked.
+            Ok(None) => Err(DirectoryError::Malformed {
+                server: Arc::clone(server),
+                step: self.step,
+            }),
+            Err(_) => Err(DirectoryError::TimedOut {
+                server: Arc::clone(server),
+                step: self.step,
+            }),
+        }
     }
 }
 

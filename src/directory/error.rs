@@ -11,6 +11,7 @@ use ldap3::{LdapError, LdapResult};
 pub(super) mod code {
     pub const SUCCESS: u32 = 0;
     pub const SIZE_LIMIT_EXCEEDED: u32 = 4;
+    pub const REFERRAL: u32 = 10;
     pub const CONSTRAINT_VIOLATION: u32 = 19;
     pub const NO_SUCH_OBJECT: u32 = 32;
     pub const INVALID_DN_SYNTAX: u32 = 34;
@@ -185,10 +186,10 @@ impl DirectoryError {
 
     /// A result that is not what `step` needs.
     pub(super) fn answer(server: &Arc<str>, step: Step, result: &LdapResult) -> Self {
-        let text = if result.text.is_empty() {
-            explain(result.rc)
-        } else {
-            result.text.clone()
+        let text = match (result.rc, result.text.as_str()) {
+            (code::SIZE_LIMIT_EXCEEDED, text) => [text, SIZE_LIMIT].join(if text.is_empty() { "" } else { "; " }),
+            (rc, "") => explain(rc),
+            (_, text) => text.to_owned(),
         };
         Self::Answer {
             server: Arc::clone(server),
@@ -204,6 +205,10 @@ impl DirectoryError {
         match error {
             LdapError::LdapResult { result } if step != Step::Tls => Self::answer(&server, step, &result),
             LdapError::Timeout { .. } => Self::TimedOut { server, step },
+            error @ LdapError::FilterParsing => Self::Configuration {
+                key: "filter".to_owned(),
+                reason: format!("{error} while {step} at {server}"),
+            },
             error if step == Step::Connect => Self::Connect {
                 server,
                 reason: error.to_string(),
@@ -247,11 +252,15 @@ fn tls_reason(error: &LdapError) -> String {
     format!("{source}{hint}")
 }
 
+/// What to do when a server ends a search in the middle.
+const SIZE_LIMIT: &str = "the server gives no more entries to bind_dn; raise its limit for it \
+                          (OpenLDAP: limits dn.exact=… size.soft=unlimited size.hard=unlimited size.prtotal=unlimited)";
+
 /// Words for codes that servers often leave without any.
 fn explain(code: u32) -> String {
     match code {
         8 | 13 => "the server wants an encrypted connection: use ldaps:// or start_tls",
-        10 => "the server refers to another one; name that one in servers",
+        code::REFERRAL => "the server refers to another one; name that one in servers",
         code::NO_SUCH_OBJECT => "the base does not exist, or bind_dn may not see it",
         code::INVALID_CREDENTIALS => "wrong name or password",
         code::INSUFFICIENT_ACCESS_RIGHTS => "bind_dn may not do this",

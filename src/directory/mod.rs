@@ -11,33 +11,43 @@
 mod answer;
 mod check;
 mod connection;
+mod dn;
 mod error;
 mod escape;
+mod explain;
+mod groups;
+mod kind;
 mod outcome;
 mod person;
+mod pool;
 mod search;
 mod server;
 mod template;
 mod tls;
+mod trail;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
 pub use self::answer::{Authentication, LookUp, Refusal};
-pub use self::check::{CheckOutcome, CheckStep};
+pub use self::dn::canonical as canonical_dn;
 pub use self::error::{DirectoryError, Step};
-pub use self::person::{Person, PersonAttributes};
+pub use self::explain::Explanation;
+pub use self::person::{PasswordExpiry, Person, PersonAttributes};
 pub use self::server::ServerHealth;
+pub use self::trail::{CheckOutcome, CheckStep};
 
 use self::connection::{Connection, Endpoint};
-use self::outcome::Verdict;
-use self::search::{Finder, Found};
+use self::outcome::{Accepted, Verdict};
+use self::pool::Lease;
+use self::search::{Finder, Found, Patience};
 use self::server::{Server, ServiceAccount};
 use self::template::Template;
+use self::trail::Trail;
 use crate::config::DirectoryConfig;
 use crate::domain::clock::Clock;
 
@@ -126,7 +136,7 @@ impl Directory {
         if password.expose_secret().is_empty() {
             return refused(Refusal::WrongPassword);
         }
-        if login.is_empty() {
+        if is_nobodys(login) {
             return refused(Refusal::UnknownUser);
         }
         let name = match &self.template {
@@ -145,7 +155,7 @@ impl Directory {
         });
         let authentication = tried.await.unwrap_or_else(Authentication::Unavailable);
         match &authentication {
-            Authentication::Success(_) => {}
+            Authentication::Success { .. } => {}
             Authentication::Refused { reason, detail } => {
                 tracing::info!(
                     directory = self.name,
@@ -168,7 +178,7 @@ impl Directory {
                 directory: self.name.clone(),
             });
         }
-        if login.is_empty() {
+        if is_nobodys(login) {
             return LookUp::Absent;
         }
         let tried = self.at_servers(|server, deadline| async move {
@@ -177,12 +187,94 @@ impl Directory {
                 Found::One(person) => LookUp::Found(*person),
                 Found::Several(_) => LookUp::Ambiguous,
                 Found::Nobody => {
-                    self.finder.read_bases(&connection, deadline).await?;
+                    self.finder.read_bases(&connection, Patience::Until(deadline)).await?;
                     LookUp::Absent
                 }
             })
         });
         tried.await.unwrap_or_else(LookUp::Unknown)
+    }
+
+    /// Looks many up by the directory's own ids. Who is not among the answers is absent: no entry of that id, or one that the
+    /// filter no longer finds, in bases that can all be read.
+    ///
+    /// # Errors
+    /// Nothing is known of anybody then.
+    pub async fn look_up_ids(&self, ids: &[String]) -> Result<Vec<Person>, DirectoryError> {
+        self.in_background(|server, patience| async move {
+            let (lease, _) = server.service(patience.deadline(), None).await?;
+            let found = async {
+                let kind = server.kind(&lease, patience.deadline()).await?;
+                let from = (&*lease, &kind);
+                self.finder.by_ids(from, ids, self.clock.now(), patience).await
+            };
+            let found = found.await;
+            if found.as_ref().is_err_and(DirectoryError::is_transport) {
+                server.discard(&lease);
+            }
+            found
+        })
+        .await
+    }
+
+    /// Begins to read everybody whom the filter finds.
+    ///
+    /// # Errors
+    /// No server can be read from.
+    pub async fn everyone(&self) -> Result<Everyone<'_>, DirectoryError> {
+        // One server to the end: another one's answers are no continuation of this one's.
+        self.in_background(|server, patience| async move {
+            let connection = server.open_service(patience.deadline(), &Trail::silent()).await?;
+            let for_groups = server.open_service(patience.deadline(), &Trail::silent()).await?;
+            let kind = server.kind(&connection, patience.deadline()).await?;
+            Ok(Everyone {
+                directory: self,
+                reading: self.finder.everyone([connection, for_groups], kind, patience),
+            })
+        })
+        .await
+    }
+
+    /// Tries one server after the other with work that nobody waits for: each answer has the server's time to come.
+    async fn in_background<T, F>(&self, attempt: impl Fn(Arc<Server>, Patience) -> F) -> Result<T, DirectoryError>
+    where
+        F: Future<Output = Result<T, DirectoryError>>,
+    {
+        if !self.can_look_up {
+            return Err(DirectoryError::NoLookUp {
+                directory: self.name.clone(),
+            });
+        }
+        let mut errors = Vec::new();
+        for server in server::in_order(&self.servers) {
+            match attempt(Arc::clone(&server), Patience::Each(server.timeout())).await {
+                Ok(answer) => {
+                    server.is_well();
+                    return Ok(answer);
+                }
+                Err(error) if !error.is_transport() => return Err(error),
+                Err(error) => {
+                    server.is_ill(&error);
+                    errors.push(error);
+                }
+            }
+        }
+        Err(DirectoryError::NoServer {
+            directory: self.name.clone(),
+            errors,
+        })
+    }
+
+    /// Where people are, as configured.
+    #[must_use]
+    pub fn bases(&self) -> &[String] {
+        self.finder.bases()
+    }
+
+    /// Can people be looked up without their password?
+    #[must_use]
+    pub fn can_look_up(&self) -> bool {
+        self.can_look_up
     }
 
     /// Tries every server, step by step and whatever is known of its health.
@@ -252,7 +344,7 @@ impl Directory {
         let own = server.endpoint.open(deadline).await?;
         let authentication = match self.bind(&own, &person.dn, password, deadline).await? {
             Bound::Refused { reason, detail } => Authentication::Refused { reason, detail },
-            Bound::Accepted { expires_in } => self.success(*person, expires_in),
+            Bound::Accepted(accepted) => self.success(*person, &accepted),
         };
         own.close(deadline).await;
         Ok(authentication)
@@ -274,10 +366,10 @@ impl Directory {
         }
         let authentication = match self.bind(&own, name, password, deadline).await? {
             Bound::Refused { reason, detail } => Authentication::Refused { reason, detail },
-            Bound::Accepted { expires_in } => {
-                let found = self.find_as_person(&own, name, login, deadline).await;
+            Bound::Accepted(accepted) => {
+                let found = self.find_as_person(server, &own, name, login, deadline).await;
                 match found.map_err(|e| DirectoryError::AfterBind(Box::new(e)))? {
-                    Found::One(person) => self.success(*person, expires_in),
+                    Found::One(person) => self.success(*person, &accepted),
                     Found::Nobody => refused(Refusal::UnknownUser),
                     Found::Several(entries) => self.several(&entries),
                 }
@@ -308,7 +400,7 @@ impl Directory {
         let answer = own.bind(Step::UserBind, name, password, controls, deadline).await;
         let result = answer.map_err(|error| DirectoryError::AfterBind(Box::new(error)))?;
         match outcome::judge(&result) {
-            Verdict::Accepted { expires_in } => Ok(Bound::Accepted { expires_in }),
+            Verdict::Accepted(accepted) => Ok(Bound::Accepted(accepted)),
             Verdict::Refused { reason, detail } => Ok(Bound::Refused {
                 reason,
                 detail: Some(detail),
@@ -320,22 +412,39 @@ impl Directory {
         }
     }
 
-    /// Searches over the service connection. One that turns out to be dead is replaced once, within the same time.
+    /// Searches over a pooled connection. One that turns out to be dead is replaced, within the same time.
     async fn find_as_service(
         &self,
         server: &Server,
         login: &str,
         deadline: Instant,
-    ) -> Result<(Connection, Found), DirectoryError> {
+    ) -> Result<(Lease, Found), DirectoryError> {
+        let (began, mut newer) = (Moment::now(), None);
         loop {
-            let (connection, is_new) = server.service(deadline).await?;
-            match self.finder.find(&connection, login, deadline).await {
-                Ok(found) => return Ok((connection, found)),
+            let (lease, is_new) = server.service(deadline, newer).await?;
+            let is_new = is_new || newer.is_some();
+            // An old connection may be dead without anybody having said so: there must be time left for a new one.
+            let limit = if is_new {
+                deadline
+            } else {
+                deadline.min(Instant::now() + server.timeout() / OLD_CONNECTION_SHARE)
+            };
+            let found = async {
+                let kind = server.kind(&lease, limit).await?;
+                let now = self.clock.now();
+                self.finder
+                    .find((&*lease, &kind), login, now, limit, &Trail::silent())
+                    .await
+            };
+            match found.await {
+                Ok(found) => return Ok((lease, found)),
                 Err(error) if error.is_transport() => {
-                    server.discard(&connection, deadline).await;
+                    server.discard(&lease);
                     if is_new || Instant::now() >= deadline {
                         return Err(error);
                     }
+                    // The others may be as dead as this one.
+                    newer = Some(began);
                 }
                 Err(error) => return Err(error),
             }
@@ -345,24 +454,43 @@ impl Directory {
     /// Searches over the person's own connection, after the bind by `user_dn`.
     async fn find_as_person(
         &self,
+        server: &Server,
         own: &Connection,
         name: &str,
         login: &str,
         deadline: Instant,
     ) -> Result<Found, DirectoryError> {
-        let found = self.finder.find(own, login, deadline).await?;
-        if let (Found::One(person), Some(Template::DistinguishedName(_))) = (&found, &self.template) {
-            // Whose password it was and whom the filter finds must be one entry. The server writes both names alike.
-            let bound = search::read(own, name, deadline).await?;
-            if bound.as_ref() != Some(&person.dn) {
-                tracing::warn!(
-                    directory = self.name,
-                    bound = name,
-                    found = person.dn,
-                    "user_dn and filter name different entries for one login"
-                );
-                return Ok(Found::Nobody);
+        let kind = server.kind(own, deadline).await?;
+        let now = self.clock.now();
+        let found = self
+            .finder
+            .find((own, &kind), login, now, deadline, &Trail::silent())
+            .await?;
+        let Found::One(person) = &found else {
+            return Ok(found);
+        };
+        // Whose password it was and whom the filter finds must be one entry.
+        let is_same = match &self.template {
+            // The server writes both names alike.
+            Some(Template::DistinguishedName(_)) => {
+                search::read(own, name, deadline).await?.as_ref() == Some(&person.dn)
             }
+            Some(Template::PrincipalName(_)) => {
+                let from = (own, &kind);
+                self.finder
+                    .is_principal(from, &person.dn, name, login, deadline)
+                    .await?
+            }
+            None => true,
+        };
+        if !is_same {
+            tracing::warn!(
+                directory = self.name,
+                bound = name,
+                found = person.dn,
+                "user_dn and filter name different entries for one login"
+            );
+            return Ok(Found::Nobody);
         }
         Ok(found)
     }
@@ -379,19 +507,56 @@ impl Directory {
         }
     }
 
-    fn success(&self, mut person: Person, expires_in: Option<Duration>) -> Authentication {
-        person.password_expires_at = expires_in.and_then(|time| self.clock.now().checked_add(time).ok());
-        Authentication::Success(person)
+    /// What was said at the bind is newer than what the entry says.
+    fn success(&self, mut person: Person, accepted: &Accepted) -> Authentication {
+        let now = self.clock.now();
+        if accepted.grace_left.is_some() {
+            person.password_expiry = PasswordExpiry::At(now);
+        } else if let Some(at) = accepted.expires_in.and_then(|time| now.checked_add(time).ok()) {
+            person.password_expiry = PasswordExpiry::At(at);
+        }
+        if person.password_expiry == PasswordExpiry::Unsaid {
+            // It was asked at the bind, and had nothing to warn of.
+            person.password_expiry = PasswordExpiry::Never;
+        }
+        let detail = accepted
+            .grace_left
+            .map(|left| format!("result 0, policy: the password has expired; {left} more sign-ins with it are left"));
+        Authentication::Success { person, detail }
+    }
+}
+
+/// Everybody in a directory, part by part, so that no more than a part is held at once.
+#[derive(Debug)]
+pub struct Everyone<'a> {
+    directory: &'a Directory,
+    reading: search::Reading<'a>,
+}
+
+impl Everyone<'_> {
+    /// The next part; `None` once everybody was read, in bases that can all be read.
+    ///
+    /// # Errors
+    /// The reading came to an end before it was through: nothing is known of whoever was not read.
+    pub async fn next(&mut self) -> Result<Option<Vec<Person>>, DirectoryError> {
+        self.reading.next(self.directory.clock.now()).await
     }
 }
 
 /// How much later than all its servers together an attempt ends at the latest.
 const OVERDUE_MARGIN: Duration = Duration::from_millis(100);
+/// The share of a server's time that an answer over a connection that was used before may take.
+const OLD_CONNECTION_SHARE: u32 = 2;
 
 /// What the bind as the person gave.
 enum Bound {
-    Accepted { expires_in: Option<Duration> },
+    Accepted(Accepted),
     Refused { reason: Refusal, detail: Option<String> },
+}
+
+/// Nobody has no login at all, and none with control characters: servers written in C take a NUL for the end of it.
+fn is_nobodys(login: &str) -> bool {
+    login.is_empty() || login.chars().any(char::is_control)
 }
 
 fn refused(reason: Refusal) -> Authentication {

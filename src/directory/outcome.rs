@@ -14,11 +14,20 @@ use super::error::code;
 /// The password policy control, request and response.
 const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 
+/// What a server says besides yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Accepted {
+    /// The password ends in this time.
+    pub expires_in: Option<Duration>,
+    /// It has ended, and lets the person in this often still.
+    pub grace_left: Option<u64>,
+}
+
 /// What the answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The password is right.
-    Accepted { expires_in: Option<Duration> },
+    Accepted(Accepted),
     /// The directory says no; the code it says it with goes into the history.
     Refused { reason: Refusal, detail: String },
     /// The answer says nothing about the person.
@@ -44,9 +53,7 @@ pub(super) fn judge(result: &LdapResult) -> Verdict {
             Refusal::PasswordMustChange,
             "result 0, policy: must be changed".to_owned(),
         ),
-        code::SUCCESS => Verdict::Accepted {
-            expires_in: policy.expires_in,
-        },
+        code::SUCCESS => Verdict::Accepted(policy.accepted),
         code::INVALID_CREDENTIALS => {
             let (reason, why) = why_invalid(&result.text, policy.error);
             refused(reason, format!("result 49{why}"))
@@ -99,7 +106,7 @@ enum PolicyError {
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct PasswordPolicy {
-    expires_in: Option<Duration>,
+    accepted: Accepted,
     error: Option<PolicyError>,
 }
 
@@ -125,8 +132,11 @@ impl PasswordPolicy {
             let (tag, content, rest) = element(fields)?;
             match tag {
                 0xa0 => {
-                    if let (0x80, seconds, _) = element(content)? {
-                        policy.expires_in = Some(Duration::from_secs(unsigned(seconds)?));
+                    let (warning, number, _) = element(content)?;
+                    match warning {
+                        0x80 => policy.accepted.expires_in = Some(Duration::from_secs(unsigned(number)?)),
+                        0x81 => policy.accepted.grace_left = Some(unsigned(number)?),
+                        _ => {}
                     }
                 }
                 0x81 => {
@@ -246,7 +256,7 @@ mod tests {
         for rc in [1, 2, 3, 7, 8, 10, 13, 51, 52, 80] {
             assert_eq!(judge(&answer(rc, "", None)), Verdict::NoAnswer, "{rc}");
         }
-        assert_eq!(judge(&answer(0, "", None)), Verdict::Accepted { expires_in: None });
+        assert_eq!(judge(&answer(0, "", None)), Verdict::Accepted(Accepted::default()));
         assert_eq!(reason(49, "something, data ", None), Some(Refusal::WrongPassword));
     }
 
@@ -259,13 +269,13 @@ mod tests {
         assert_eq!(reason(0, "", Some(&reset)), Some(Refusal::PasswordMustChange));
         assert_eq!(reason(49, "", Some(&[0x30, 0])), Some(Refusal::WrongPassword));
         let an_hour = [0x30, 6, 0xa0, 4, 0x80, 2, 0x0e, 0x10];
-        let expires_in = Some(Duration::from_secs(3600));
-        assert_eq!(judge(&answer(0, "", Some(&an_hour))), Verdict::Accepted { expires_in });
+        let accepted = |value: &[u8]| match judge(&answer(0, "", Some(value))) {
+            Verdict::Accepted(accepted) => (accepted.expires_in, accepted.grace_left),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(accepted(&an_hour), (Some(Duration::from_secs(3600)), None));
         let two_grace_logins = [0x30, 5, 0xa0, 3, 0x81, 1, 2];
-        assert_eq!(
-            judge(&answer(0, "", Some(&two_grace_logins))),
-            Verdict::Accepted { expires_in: None }
-        );
+        assert_eq!(accepted(&two_grace_logins), (None, Some(2)));
     }
 
     #[test]
@@ -281,7 +291,7 @@ mod tests {
         for value in broken {
             assert_eq!(
                 judge(&answer(0, "", Some(value))),
-                Verdict::Accepted { expires_in: None },
+                Verdict::Accepted(Accepted::default()),
                 "{value:?}"
             );
             assert_eq!(reason(49, "", Some(value)), Some(Refusal::WrongPassword), "{value:?}");

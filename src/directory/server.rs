@@ -1,21 +1,19 @@
-//! One server: its service connection, and whether it is well.
+//! One server: how it is reached as the service account, and whether it is well.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as Moment};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::connection::{Connection, Endpoint};
 use super::error::{DirectoryError, Step, code};
+use super::kind::Kind;
+use super::pool::{Lease, Pool};
+use super::trail::Trail;
 use crate::domain::clock::Clock;
 
-/// A service connection that was idle for longer is asked whether it still lives before it is used: firewalls forget
-/// idle connections without telling either end.
-const PROBE_AFTER_IDLE: Duration = Duration::from_secs(5);
-/// The share of a server's time that such a question may take, so that there is time left for a new connection.
-const PROBE_SHARE: u32 = 3;
 /// How many timeouts an ailing server is left alone before it is tried again in the background.
 const RETRY_AFTER_TIMEOUTS: u32 = 3;
 /// How long a refusal of the service account is believed. Every sign-in would otherwise be one more wrong password for it,
@@ -36,16 +34,10 @@ pub(super) struct Server {
     account: Option<Arc<ServiceAccount>>,
     timeout: Duration,
     clock: Arc<dyn Clock>,
-    service: tokio::sync::Mutex<Option<Service>>,
+    pool: Pool,
+    kind: Mutex<Option<Kind>>,
     refusal: Mutex<Option<(DirectoryError, Moment)>>,
     health: Mutex<Health>,
-}
-
-/// The connection that all look-ups at this server share: LDAP answers many questions at once over one.
-#[derive(Debug)]
-struct Service {
-    connection: Connection,
-    used_at: Moment,
 }
 
 #[derive(Debug, Default)]
@@ -80,7 +72,8 @@ impl Server {
             account,
             timeout,
             clock,
-            service: tokio::sync::Mutex::default(),
+            pool: Pool::default(),
+            kind: Mutex::default(),
             refusal: Mutex::default(),
             health: Mutex::default(),
         }
@@ -91,74 +84,95 @@ impl Server {
         Instant::now() + self.timeout
     }
 
-    pub fn has_account(&self) -> bool {
-        self.account.is_some()
+    /// The time that one answer may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
-    /// The shared service connection, opened and bound when there is none that lives; and whether it is a new one.
-    pub async fn service(&self, deadline: Instant) -> Result<(Connection, bool), DirectoryError> {
-        // Whoever waits here waits for the one who opens it, so that a burst of sign-ins opens one connection.
-        let mut slot = timeout_at(deadline, self.service.lock())
-            .await
-            .map_err(|_| DirectoryError::TimedOut {
-                server: Arc::clone(&self.endpoint.label),
-                step: Step::ServiceBind,
-            })?;
-        if let Some(service) = slot.as_mut() {
-            let limit = deadline.min(Instant::now() + self.timeout / PROBE_SHARE);
-            let is_fresh = service.used_at.elapsed() < PROBE_AFTER_IDLE;
-            if !service.connection.is_closed() && (is_fresh || service.connection.probe(limit).await.is_ok()) {
-                service.used_at = Moment::now();
-                return Ok((service.connection.clone(), false));
+    /// A pooled service connection, opened and bound when there is none that lives; and whether it is a new one. With `newer`
+    /// only one that was opened since then will do.
+    pub async fn service(&self, deadline: Instant, newer: Option<Moment>) -> Result<(Lease, bool), DirectoryError> {
+        let trail = Trail::silent();
+        let open = || self.open_service(deadline, &trail);
+        let limits = (deadline, self.timeout);
+        self.pool.lease(&self.endpoint.label, limits, newer, open).await
+    }
+
+    /// A service connection of the caller's own.
+    pub async fn open_service(&self, deadline: Instant, trail: &Trail) -> Result<Connection, DirectoryError> {
+        let label = &self.endpoint.label;
+        let began = Moment::now();
+        let stream = self.endpoint.connect(deadline).await;
+        let stream = trail.take(label, "connect", began, stream, |_| "TCP connection made".to_owned())?;
+
+        let began = Moment::now();
+        let secured = self.endpoint.secure(stream, deadline).await;
+        let connection = if self.endpoint.tls.is_some() {
+            trail.take(label, "TLS", began, secured, |_| "certificate trusted".to_owned())?
+        } else {
+            trail.skip(label, "TLS", "allow_plaintext: passwords cross the network in clear");
+            secured?
+        };
+
+        let began = Moment::now();
+        match &self.account {
+            Some(account) => {
+                let bound = self.bind_service(account, &connection, deadline).await;
+                trail.take(label, "service bind", began, bound, |()| "bound as bind_dn".to_owned())?;
             }
-            *slot = None;
+            None if trail.is_recording() => {
+                let probed = connection.probe(deadline).await;
+                let how = |_: &()| "anonymous: no bind_dn is given".to_owned();
+                trail.take(label, "service bind", began, probed, how)?;
+            }
+            None => {}
         }
-        let connection = self.endpoint.open(deadline).await?;
-        self.bind_service(&connection, deadline).await?;
-        *slot = Some(Service {
-            connection: connection.clone(),
-            used_at: Moment::now(),
-        });
-        Ok((connection, true))
+        Ok(connection)
     }
 
-    /// Binds as the service account, unless that was refused a moment ago; without one the connection stays anonymous.
-    async fn bind_service(&self, connection: &Connection, deadline: Instant) -> Result<(), DirectoryError> {
+    /// What kind of server it is, by what it says of itself over this connection; asked once.
+    pub async fn kind(&self, connection: &Connection, deadline: Instant) -> Result<Kind, DirectoryError> {
+        let known = self.kind.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(kind) = known {
+            return Ok(kind);
+        }
+        // What one connection was not shown the next may be.
+        let Some(kind) = Kind::read(connection, deadline).await? else {
+            return Ok(Kind::default());
+        };
+        *self.kind.lock().unwrap_or_else(PoisonError::into_inner) = Some(kind.clone());
+        Ok(kind)
+    }
+
+    /// Binds as the service account, unless that was refused a moment ago.
+    async fn bind_service(
+        &self,
+        account: &ServiceAccount,
+        connection: &Connection,
+        deadline: Instant,
+    ) -> Result<(), DirectoryError> {
         let known = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((error, at)) = known
             && at.elapsed() < REFUSED_FOR
         {
             return Err(error);
         }
-        let bound = self.try_service_account(connection, deadline).await;
+        let (dn, password) = (&account.dn, &account.password);
+        let answer = connection
+            .bind(Step::ServiceBind, dn, password, Vec::new(), deadline)
+            .await;
+        let bound = answer.and_then(|result| match result.rc {
+            code::SUCCESS => Ok(()),
+            _ => Err(DirectoryError::answer(&self.endpoint.label, Step::ServiceBind, &result)),
+        });
         let refusal = bound.as_ref().err().filter(|error| !error.is_transport());
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal.map(|e| (e.clone(), Moment::now()));
         bound
     }
 
-    /// Binds as the service account, whatever became of it before.
-    pub async fn try_service_account(&self, connection: &Connection, deadline: Instant) -> Result<(), DirectoryError> {
-        let Some(account) = &self.account else { return Ok(()) };
-        let (dn, password) = (&account.dn, &account.password);
-        let result = connection
-            .bind(Step::ServiceBind, dn, password, Vec::new(), deadline)
-            .await?;
-        if result.rc != code::SUCCESS {
-            return Err(DirectoryError::answer(&self.endpoint.label, Step::ServiceBind, &result));
-        }
-        Ok(())
-    }
-
-    /// Forgets the service connection if it is still this one.
-    pub async fn discard(&self, connection: &Connection, deadline: Instant) {
-        // Whoever holds the lock beyond the deadline is opening a new one.
-        if let Ok(mut slot) = timeout_at(deadline, self.service.lock()).await
-            && slot
-                .as_ref()
-                .is_some_and(|service| service.connection.is_same(connection))
-        {
-            *slot = None;
-        }
+    /// Forgets a pooled connection that turned out to be dead.
+    pub fn discard(&self, lease: &Lease) {
+        self.pool.discard(lease);
     }
 
     /// It answered.
@@ -212,8 +226,7 @@ impl Server {
     async fn retry(&self) {
         let deadline = self.deadline();
         let attempt = async {
-            let connection = self.endpoint.open(deadline).await?;
-            self.bind_service(&connection, deadline).await?;
+            let connection = self.open_service(deadline, &Trail::silent()).await?;
             connection.probe(deadline).await?;
             connection.close(deadline).await;
             Ok(())

@@ -121,6 +121,13 @@ impl DirectoryConfig {
             faults.add("filter", "does not contain {login}; write it like \"(uid={login})\"");
         }
         faults.filter("filter", &self.filter, &[LOGIN]);
+        if self.filter.contains(":={login}") {
+            faults.add(
+                "filter",
+                "compares {login} by an extensible match (:=), which cannot ask for everybody; \
+                 write it like \"(uid={login})\"",
+            );
+        }
         if let Some(template) = &self.user_dn {
             if !template.contains(LOGIN) {
                 faults.add(
@@ -409,6 +416,7 @@ master = true
             ("base = []\n", "directories.corp.base: "),
             ("base = [\"people\"]\n", "directories.corp.base[0]: "),
             ("filter = \"(uid=*)\"\n", "does not contain {login}"),
+            ("filter = \"(uid:caseExactMatch:={login})\"\n", "by an extensible match"),
             ("filter = \"(uid={login}\"\n", "is not a filter"),
             ("filter = \"(&(uid={login})(cn={name}))\"\n", "unknown placeholder"),
             (

@@ -1,7 +1,7 @@
 //! Who signs in, who does not, and what is read about them.
 
 use doorward::config::{DirectoryConfig, GroupSource};
-use doorward::directory::{Authentication, DirectoryError, LookUp, Refusal};
+use doorward::directory::{Authentication, DirectoryError, LookUp, PasswordExpiry, Refusal};
 use doorward::domain::clock::{Clock, SystemClock};
 
 use super::{config, directory, refusal, sign_in, slapd, success, template};
@@ -232,9 +232,14 @@ async fn the_password_policy_is_heard() {
     );
     assert_eq!(refusal(&directory, "reset", "wrong").await, Refusal::WrongPassword);
     assert_eq!(refusal(&directory, "expired", PASSWORD).await, Refusal::PasswordExpired);
-    let expires_at = success(&directory, "warned").await.password_expires_at.unwrap();
+    let PasswordExpiry::At(expires_at) = success(&directory, "warned").await.password_expiry else {
+        panic!("the directory warns");
+    };
     assert!(expires_at > SystemClock.now());
-    assert_eq!(success(&directory, "member").await.password_expires_at, None);
+    assert_eq!(
+        success(&directory, "member").await.password_expiry,
+        PasswordExpiry::Never
+    );
     for _ in 0..3 {
         assert_eq!(refusal(&directory, "o'brien", "wrong").await, Refusal::WrongPassword);
     }
