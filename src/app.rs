@@ -6,6 +6,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
+use prometheus_client::registry::Registry;
+
 use crate::auth::{Authenticators, HashError, HashParameters, HashPool, LdapAuthenticator, LocalAuthenticator};
 use crate::config::{Config, StoreUrl};
 use crate::directory::{Directory, DirectoryError};
@@ -13,7 +15,7 @@ use crate::domain::clock::{Clock, Entropy, EntropyError};
 use crate::graphql::{Api, ApiLimits};
 use crate::http::{self, DirectoryState, HttpError, HttpSettings, HttpState, ServerState, Tls};
 use crate::origin::{OriginError, Origins, Places, TrustedProxies};
-use crate::service::{DirectoryRules, Services, Settings, spawn_upkeep};
+use crate::service::{DirectoryRules, Meters, Services, Settings, spawn_rechecks, spawn_upkeep};
 use crate::store::mongo::MongoStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
@@ -91,6 +93,7 @@ pub async fn open_services(
         hashes,
         clock,
         entropy,
+        meters: Meters::default(),
         settings: Arc::new(settings(config)),
         directories: Arc::new(directories),
     }))
@@ -123,10 +126,13 @@ impl App {
             config.http.forwarded_header,
         );
         let directories = Arc::clone(&services.directories);
+        let mut registry = Registry::with_prefix(http::METRICS_PREFIX);
+        services.meters.register(&mut registry);
         let http = HttpState::new(
             Arc::new(Api::new(Arc::clone(&services), limits)),
             Arc::new(Origins::new(proxies, places)),
             Arc::new(move || directories.values().map(|directory| state(directory)).collect()),
+            registry,
             HttpSettings::new(&config.http, &config.limits),
             entropy.as_ref(),
         )?;
@@ -149,9 +155,12 @@ impl App {
     /// # Errors
     /// [`AppError::Http`].
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> Result<(), AppError> {
-        let upkeep = spawn_upkeep(Arc::clone(&self.services));
+        let workers = (
+            spawn_upkeep(Arc::clone(&self.services)),
+            spawn_rechecks(&self.services)?,
+        );
         let served = http::serve(listener, self.tls, self.http, shutdown).await;
-        drop(upkeep);
+        drop(workers);
         self.services.store.close().await;
         Ok(served?)
     }
@@ -261,6 +270,11 @@ fn settings(config: &Config) -> Settings {
             failure_window: section.failure_window,
             // Nobody can be looked up again between sign-ins.
             session_limit: (section.bind_dn.is_none() && section.user_dn.is_some()).then_some(section.recheck),
+            timeout: section.timeout,
+            recheck: section.recheck,
+            outage_grace: section.outage_grace,
+            provision: section.provision,
+            mappings: section.mappings.as_slice().into(),
         };
         (name.clone(), rules)
     };

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::auth::{Attempt, Authenticator, HashError, Right, Verdict};
-use crate::directory::{Authentication, Directory, DirectoryError, LookUp, Refusal};
-use crate::domain::login::Login;
+use crate::directory::{Authentication, Directory, DirectoryError, Refusal};
 use crate::domain::login_event::{LoginMethod, LoginOutcome};
 
 /// Binds as the person at the directory of the account. Nothing of the password is kept.
@@ -21,25 +20,6 @@ impl LdapAuthenticator {
     #[must_use]
     pub fn new(directories: BTreeMap<String, Arc<Directory>>) -> Self {
         Self { directories }
-    }
-
-    /// Nobody has that login here: what does the directory say? Nothing is bound, so no password is tried on somebody who
-    /// may not sign in anyway.
-    async fn unknown(&self, directory: &Directory, login: &Login) -> Verdict {
-        match directory.look_up(login.as_str()).await {
-            LookUp::Absent => Verdict::refused(LoginOutcome::UnknownUser),
-            LookUp::Found(_) => Verdict::Refused {
-                outcome: LoginOutcome::UnknownUser,
-                detail: Some("the directory has this person; no user here does".to_owned()),
-            },
-            LookUp::Ambiguous => Verdict::Refused {
-                outcome: LoginOutcome::NotAllowed,
-                detail: Some("the directory has more than one entry for this login".to_owned()),
-            },
-            // Nobody can be looked up there at all: an unknown login is refused like a wrong password.
-            LookUp::Unknown(DirectoryError::NoLookUp { .. }) => Verdict::refused(LoginOutcome::UnknownUser),
-            LookUp::Unknown(error) => unavailable(directory.name(), &error),
-        }
     }
 }
 
@@ -66,7 +46,8 @@ impl Authenticator for LdapAuthenticator {
             return Ok(Verdict::refused(LoginOutcome::UnknownUser));
         };
         if attempt.user.is_none() {
-            return Ok(self.unknown(directory, login).await);
+            // Nobody's password is tried on somebody who may not sign in anyway.
+            return Ok(Verdict::refused(LoginOutcome::UnknownUser));
         }
         Ok(match directory.authenticate(login.as_str(), attempt.password).await {
             Authentication::Success { person, detail } => Verdict::Right(Right {

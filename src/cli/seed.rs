@@ -1,11 +1,8 @@
 //! `doorward seed`
 
-use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
@@ -15,11 +12,9 @@ use crate::cli::failure::Usage;
 use crate::cli::names::explained;
 use crate::cli::output::Output;
 use crate::cli::password;
+use crate::cli::progress::Progress;
 use crate::cli::session::Session;
 use crate::service::{SeedPlan, Seeded};
-
-/// Where there is no terminal, a line tells how far it is this often.
-const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// How much is made up.
 #[derive(Debug, Args)]
@@ -78,9 +73,14 @@ pub(super) async fn run(session: &Session, args: SeedArgs) -> anyhow::Result<()>
     } else {
         one_time_password(services.entropy.as_ref())?
     };
-    let progress = Progress::new(users);
+    let progress = Progress::new(Some(users as u64), "users");
     let began = Instant::now();
-    let seeded = services.seed(plan, &password, &|so_far| progress.show(so_far)).await;
+    let seeded = services
+        .seed(plan, &password, &|so_far: Seeded| {
+            let sign_ins = indicatif::HumanCount(so_far.sign_ins as u64);
+            progress.show(so_far.users as u64, &format!("{sign_ins} sign-ins"));
+        })
+        .await;
     let seconds = began.elapsed().as_secs_f64();
     progress.end();
     let seeded = seeded.map_err(explained)?;
@@ -108,50 +108,4 @@ pub(super) async fn run(session: &Session, args: SeedArgs) -> anyhow::Result<()>
         ))?;
     }
     out.finish()
-}
-
-/// How far it is: a bar on a terminal, plain lines elsewhere; on standard error.
-#[derive(Debug)]
-enum Progress {
-    Bar(ProgressBar),
-    Lines { users: usize, told: Mutex<Instant> },
-}
-
-impl Progress {
-    fn new(users: usize) -> Self {
-        if !std::io::stderr().is_terminal() {
-            return Self::Lines {
-                users,
-                told: Mutex::new(Instant::now()),
-            };
-        }
-        let bar = ProgressBar::with_draw_target(Some(users as u64), ProgressDrawTarget::stderr());
-        let template = "{bar:40} {human_pos}/{human_len} users, {msg}, {eta} left";
-        Self::Bar(
-            bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())),
-        )
-    }
-
-    fn show(&self, seeded: Seeded) {
-        match self {
-            Self::Bar(bar) => {
-                bar.set_message(format!("{} sign-ins", indicatif::HumanCount(seeded.sign_ins as u64)));
-                bar.set_position(seeded.users as u64);
-            }
-            Self::Lines { users, told } => {
-                let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                if told.elapsed() >= TELL_EVERY {
-                    *told = Instant::now();
-                    let line = format!("{} of {users} users, {} sign-ins", seeded.users, seeded.sign_ins);
-                    let _ = writeln!(std::io::stderr(), "{line}"); // nobody reads how far it is
-                }
-            }
-        }
-    }
-
-    fn end(&self) {
-        if let Self::Bar(bar) = self {
-            bar.finish_and_clear();
-        }
-    }
 }

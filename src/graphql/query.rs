@@ -12,11 +12,14 @@ use crate::graphql::node_id;
 use crate::graphql::paging::{Connection, PageArguments, page_cost};
 use crate::graphql::types::{
     Account, AccountFilter, AccountOrder, ApiToken, AuditEntry, AuditFilter, Directory, Group, LoginEvent,
-    LoginEventFilter, NamedFilter, Node, Role, User, UserFilter, UserOrder, Viewer, load_nodes,
+    LoginEventFilter, LoginExplanation, NamedFilter, Node, Role, User, UserFilter, UserOrder, Viewer, load_nodes,
 };
 
 /// The most identifiers that `nodes` takes.
 const MAX_NODES: usize = 200;
+
+/// What asking a directory counts for in the cost of a request.
+const EXPLAINING: usize = 1000;
 
 /// Reading.
 #[derive(Debug, Default, Clone, Copy)]
@@ -214,6 +217,15 @@ impl Query {
             .await
             .map(|names| names.into_iter().map(|(name, account)| Directory::new(name, account)));
         Some(found.map(Iterator::collect))
+    }
+
+    /// What would happen if this person signed in now: every step, without a password and without a bind as that person. For
+    /// masters of the account and operators.
+    #[graphql(complexity = "EXPLAINING + child_complexity")]
+    async fn explain_login(&self, ctx: &Context<'_>, login: String) -> Option<ApiResult<LoginExplanation>> {
+        let explained = async { Ok(signed_in(ctx)?.caller().explain_login(&login).await?) };
+        let explained = explained.await.transpose()?;
+        Some(explained.map(LoginExplanation::from))
     }
 
     /// What was changed, newest first; takes audit:read.

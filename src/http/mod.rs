@@ -9,6 +9,7 @@ mod endpoint;
 mod health;
 mod identity;
 mod media;
+mod metrics;
 mod observe;
 mod params;
 pub mod playground;
@@ -33,6 +34,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
+use prometheus_client::registry::Registry;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -40,11 +42,13 @@ use url::Url;
 
 pub use backend::Backend;
 pub use health::{Directories, DirectoryState, ServerState};
+pub use metrics::PREFIX as METRICS_PREFIX;
 pub use server::{HttpError, Tls, serve};
 
 use crate::config::{HttpConfig, LimitsConfig};
 use crate::domain::clock::{Entropy, EntropyError};
 use crate::origin::Origins;
+use metrics::Metrics;
 use observe::{REQUEST_ID, RequestIds};
 use same_origin::OwnOrigins;
 use socket::Sockets;
@@ -94,6 +98,7 @@ pub struct HttpState {
     own_origins: Arc<OwnOrigins>,
     request_ids: Arc<RequestIds>,
     sockets: Sockets,
+    metrics: Arc<Metrics>,
 }
 
 impl fmt::Debug for HttpState {
@@ -106,7 +111,7 @@ impl fmt::Debug for HttpState {
 }
 
 impl HttpState {
-    /// `directories` tells how the directories are, for `/readyz`; `entropy` gives the start of the requests' ids.
+    /// `directories` tells how the directories are, for `/readyz` and `/metrics`, which shows what `registry` has; `entropy` gives the start of the requests' ids.
     ///
     /// # Errors
     /// When the random source does not answer.
@@ -114,17 +119,19 @@ impl HttpState {
         backend: Arc<dyn Backend>,
         origins: Arc<Origins>,
         directories: Directories,
+        registry: Registry,
         settings: HttpSettings,
         entropy: &dyn Entropy,
     ) -> Result<Self, EntropyError> {
         Ok(Self {
             backend,
             origins,
-            directories,
             own_origins: Arc::new(OwnOrigins::new(settings.public_url.clone(), settings.tls)),
             settings: Arc::new(settings),
             request_ids: Arc::new(RequestIds::new(entropy)?),
             sockets: Sockets::default(),
+            metrics: Arc::new(Metrics::new(registry, Arc::clone(&directories))),
+            directories,
         })
     }
 }
@@ -138,6 +145,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/avatars/{id}", get(avatars::avatar))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
         .merge(playground::router())
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
         .layer(CatchPanicLayer::custom(panicked))

@@ -4,6 +4,7 @@
 //! and links.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use axum::response::Response;
 use tracing::Instrument as _;
 
 use super::HttpState;
+use super::metrics::Metrics;
 use crate::domain::clock::{Entropy, EntropyError};
 use crate::domain::login_event::EventOrigin;
 use crate::origin::Origin;
@@ -49,10 +51,12 @@ pub(super) async fn observe(
     let path = request.uri().path();
     let span = tracing::info_span!("request", id, method = %request.method(), path, client = %origin.ip);
     let mut line = Line {
+        metrics: Arc::clone(&state.metrics),
+        path: path.to_owned(),
         started: Instant::now(),
         status: None,
         // Supervisors ask every few seconds.
-        is_probe: matches!(path, "/healthz" | "/readyz"),
+        is_probe: matches!(path, "/healthz" | "/readyz" | "/metrics"),
         span: span.clone(),
     };
     request.extensions_mut().insert(origin);
@@ -66,6 +70,8 @@ pub(super) async fn observe(
 
 /// Writes the line when it goes out of scope: also when the client went away before the answer.
 struct Line {
+    metrics: Arc<Metrics>,
+    path: String,
     started: Instant,
     status: Option<u16>,
     is_probe: bool,
@@ -75,7 +81,11 @@ struct Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let _entered = self.span.enter();
-        let milliseconds = self.started.elapsed().as_secs_f64() * 1000.0;
+        let took = self.started.elapsed();
+        let milliseconds = took.as_secs_f64() * 1000.0;
+        if let Some(status) = self.status {
+            self.metrics.count(&self.path, status, took);
+        }
         match self.status {
             Some(status) if self.is_probe => tracing::debug!(status, milliseconds, "answered"),
             Some(status) => tracing::info!(status, milliseconds, "answered"),

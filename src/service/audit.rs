@@ -16,7 +16,7 @@ use crate::domain::query::AuditFilter;
 use crate::domain::role::Role;
 use crate::domain::user::User;
 use crate::service::history::Scoped;
-use crate::service::{Caller, Result};
+use crate::service::{Caller, Result, Services};
 
 /// What an object looks like in the audit log: the schema's field names and their values as text.
 pub(super) type Fields = Vec<(&'static str, Option<String>)>;
@@ -63,34 +63,9 @@ impl Caller {
         })
     }
 
-    /// The same changes of a user with the names of roles and groups in place of their identifiers: those may be gone when
-    /// the log is read.
-    pub(super) async fn named(&self, mut changes: Vec<FieldChange>) -> Result<Vec<FieldChange>> {
-        for change in &mut changes {
-            let ids: Vec<Uuid> = [&change.before, &change.after]
-                .into_iter()
-                .flatten()
-                .flat_map(|text| text.split(' '))
-                .filter_map(|id| id.parse().ok())
-                .collect();
-            let names: Vec<(Uuid, String)> = match change.field.as_str() {
-                "roles" => {
-                    let ids: Vec<RoleId> = ids.into_iter().map(RoleId::from_uuid).collect();
-                    let roles = self.store().roles_by_ids(&ids).await?;
-                    roles.into_iter().map(|r| (r.id.as_uuid(), r.name)).collect()
-                }
-                "groups" => {
-                    let ids: Vec<GroupId> = ids.into_iter().map(GroupId::from_uuid).collect();
-                    let groups = self.store().groups_by_ids(&ids).await?;
-                    groups.into_iter().map(|g| (g.id.as_uuid(), g.name)).collect()
-                }
-                _ => continue,
-            };
-            for text in [&mut change.before, &mut change.after].into_iter().flatten() {
-                *text = in_words(text, &names);
-            }
-        }
-        Ok(changes)
+    /// See [`Services::named`].
+    pub(super) async fn named(&self, changes: Vec<FieldChange>) -> Result<Vec<FieldChange>> {
+        self.services.named(changes).await
     }
 
     /// A page of the audit log for each filter, as far as the caller sees it.
@@ -137,6 +112,38 @@ impl Caller {
     /// Older entries may still be stored until the next clearing up, but are gone for everybody.
     fn audit_begins(&self) -> Timestamp {
         super::settings::before(self.now(), self.services.settings.audit_retention)
+    }
+}
+
+impl Services {
+    /// The same changes of a user with the names of roles and groups in place of their identifiers: those may be gone when
+    /// the log is read.
+    pub(super) async fn named(&self, mut changes: Vec<FieldChange>) -> Result<Vec<FieldChange>> {
+        for change in &mut changes {
+            let ids: Vec<Uuid> = [&change.before, &change.after]
+                .into_iter()
+                .flatten()
+                .flat_map(|text| text.split(' '))
+                .filter_map(|id| id.parse().ok())
+                .collect();
+            let names: Vec<(Uuid, String)> = match change.field.as_str() {
+                "roles" => {
+                    let ids: Vec<RoleId> = ids.into_iter().map(RoleId::from_uuid).collect();
+                    let roles = self.store.roles_by_ids(&ids).await?;
+                    roles.into_iter().map(|r| (r.id.as_uuid(), r.name)).collect()
+                }
+                "groups" => {
+                    let ids: Vec<GroupId> = ids.into_iter().map(GroupId::from_uuid).collect();
+                    let groups = self.store.groups_by_ids(&ids).await?;
+                    groups.into_iter().map(|g| (g.id.as_uuid(), g.name)).collect()
+                }
+                _ => continue,
+            };
+            for text in [&mut change.before, &mut change.after].into_iter().flatten() {
+                *text = in_words(text, &names);
+            }
+        }
+        Ok(changes)
     }
 }
 
@@ -203,6 +210,17 @@ pub(super) fn user_fields(user: &User) -> Fields {
         ("notifications.securityNotices", flag(n.security_notices)),
         ("mustChangePassword", flag(user.must_change_password)),
         ("isLdap", flag(user.is_ldap)),
+        (
+            "directoryLink",
+            user.directory_link
+                .as_ref()
+                .map(|link| format!("{}: {}", link.directory, link.dn)),
+        ),
+        (
+            "directoryLink.picture",
+            user.directory_link.as_ref().and_then(|link| link.picture.clone()),
+        ),
+        ("passwordExpiresAt", user.password_expires_at.map(|at| at.to_string())),
         ("isMaster", flag(user.is_master())),
         (
             "roles",

@@ -53,7 +53,7 @@ impl Caller {
             None => return Err(no_such_user().into()),
         };
         let cleaned = match upload {
-            Some(upload) => Some(worked(move || clean(&upload)).await??),
+            Some(upload) => Some(cleaned(upload).await??),
             None => None,
         };
         for _ in 0..TRIES {
@@ -118,6 +118,11 @@ impl Services {
         let bytes = bytes.map_err(|e| StoreError::Corrupt(format!("the picture {id} cannot be read: {e}")))?;
         Ok(Some((kind.content_type(), bytes)))
     }
+}
+
+/// A picture with nothing in it but its pixels, or what is wrong with it.
+pub(super) async fn cleaned(upload: Upload) -> Result<std::result::Result<(AvatarKind, Vec<u8>), Problem>> {
+    worked(move || clean(&upload)).await
 }
 
 /// Runs what computes for long where it holds up nobody.

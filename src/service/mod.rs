@@ -11,6 +11,7 @@ mod groups;
 mod history;
 mod impersonation;
 mod lockout;
+mod meters;
 mod passwords;
 mod presence;
 mod profile;
@@ -31,10 +32,15 @@ use std::sync::Arc;
 
 pub use accounts::{AccountChanges, AccountInput, AccountWrites, ExistingAccounts, PolicyChanges};
 pub use avatars::Upload;
+pub use directories::{
+    Explanation, ExplanationStep, StepOutcome, SyncChange, SyncChangeKind, SyncPlan, SyncProgress, SyncReport,
+    spawn_rechecks,
+};
 pub use error::{ErrorCode, Problem, Problems, Result, ServiceError};
 pub use first_start::FirstOperator;
 pub use groups::{ExistingGroups, GroupChanges, GroupInput, GroupWrites};
 pub use impersonation::ImpersonationInput;
+pub use meters::Meters;
 pub use passwords::AccessInput;
 pub use presence::{Gone, InUse, Place, Presence};
 pub use profile::ProfileChanges;
@@ -70,6 +76,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Where randomness comes from.
     pub entropy: Arc<dyn Entropy>,
+    /// What is counted.
+    pub meters: Meters,
     /// What the configuration says.
     pub settings: Arc<Settings>,
 }

@@ -1,10 +1,13 @@
 //! What of the configuration the use cases go by.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
+
+use crate::config::{MappingConfig, Provision};
 
 /// Durations and limits.
 #[derive(Debug, Clone)]
@@ -27,8 +30,8 @@ pub struct Settings {
     pub directories: BTreeMap<String, DirectoryRules>,
 }
 
-/// What a directory's section says about refusals.
-#[derive(Debug, Clone, Copy)]
+/// What a directory's section says about those who sign in with it.
+#[derive(Debug, Clone)]
 pub struct DirectoryRules {
     /// Refusals come no earlier than this after the request.
     pub min_refusal: Duration,
@@ -38,6 +41,16 @@ pub struct DirectoryRules {
     pub failure_window: Duration,
     /// How long sessions last that cannot be checked again at the directory: those of one without a `bind_dn`.
     pub session_limit: Option<Duration>,
+    /// For one answer of one server.
+    pub timeout: Duration,
+    /// Those who are signed in are looked up again this often.
+    pub recheck: Duration,
+    /// How long their sessions live on while the directory is away.
+    pub outage_grace: Duration,
+    /// Who becomes a user.
+    pub provision: Provision,
+    /// What its groups grant.
+    pub mappings: Arc<[MappingConfig]>,
 }
 
 /// `at + by`, or the end of time.

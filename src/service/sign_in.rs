@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::access::Person;
 use crate::auth::{Attempt, HashError, Right, SessionSecret, Verdict, directory_failure_key, failure_key, limit_key};
+use crate::directory::Person;
 use crate::domain::account::{Account, AccountName, AccountStatus};
 use crate::domain::credentials::PasswordHash;
 use crate::domain::ids::{AccountId, LoginEventId, SessionId, UserId};
@@ -17,8 +17,9 @@ use crate::domain::login_event::{EventOrigin, LoginEvent, LoginMethod, LoginOutc
 use crate::domain::password::{MAX_PASSWORD_BYTES, PasswordPolicy};
 use crate::domain::session::Session;
 use crate::domain::text::cut;
-use crate::domain::user::{User, UserStatus};
+use crate::domain::user::{DisabledBy, User, UserStatus};
 use crate::origin::address_prefix;
+use crate::service::directories::{Mistaken, Stranger, Written};
 use crate::service::lockout::{Entry, Places, Settled};
 use crate::service::sessions::person_of;
 use crate::service::settings::{after, seconds_until};
@@ -44,7 +45,7 @@ pub struct SignedIn {
     /// Its secret, for the client only.
     pub secret: SessionSecret,
     /// Whose it is.
-    pub person: Person,
+    pub person: crate::access::Person,
 }
 
 /// Attempts are counted by the minute.
@@ -78,7 +79,7 @@ impl Services {
 
 /// One attempt on its way through the rules.
 struct Trial<'a> {
-    services: &'a Services,
+    services: &'a Arc<Services>,
     typed: TypedLogin,
     password: SecretString,
     origin: EventOrigin,
@@ -94,6 +95,8 @@ struct Aim {
     account: Option<Account>,
     login: Option<Login>,
     user: Option<UserCandidate>,
+    /// Somebody of the directory who becomes a user with their first sign-in.
+    newcomer: Option<UserCandidate>,
 }
 
 impl Aim {
@@ -106,10 +109,19 @@ impl Aim {
             candidate.credentials.hash.clone(),
         ))
     }
+
+    /// Whose password it may be.
+    fn candidate(&self) -> Option<&UserCandidate> {
+        self.user.as_ref().or(self.newcomer.as_ref())
+    }
+
+    fn directory(&self) -> Option<&str> {
+        self.account.as_ref()?.directory.as_deref()
+    }
 }
 
 impl<'a> Trial<'a> {
-    fn new(services: &'a Services, signing_in: SigningIn) -> Self {
+    fn new(services: &'a Arc<Services>, signing_in: SigningIn) -> Self {
         Self {
             services,
             typed: TypedLogin::parse(&signing_in.login),
@@ -121,7 +133,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The result, and the rules of the account's directory when it has one.
-    async fn run(&self) -> (Result<SignedIn>, Option<DirectoryRules>) {
+    async fn run(&self) -> (Result<SignedIn>, Option<&'a DirectoryRules>) {
         match self.aim().await {
             Ok(aim) => {
                 let rules = self.rules_of(&aim);
@@ -148,6 +160,7 @@ impl<'a> Trial<'a> {
                 account: Some(account),
                 login: valid.map(|(login, _)| login),
                 user,
+                newcomer: None,
             },
             None => Aim {
                 home: self.system_account().await?,
@@ -155,6 +168,7 @@ impl<'a> Trial<'a> {
                 account: None,
                 login: None,
                 user: None,
+                newcomer: None,
             },
         })
     }
@@ -166,19 +180,13 @@ impl<'a> Trial<'a> {
             .id)
     }
 
-    fn rules_of(&self, aim: &Aim) -> Option<DirectoryRules> {
+    fn rules_of(&self, aim: &Aim) -> Option<&'a DirectoryRules> {
         let name = aim.account.as_ref()?.directory.as_ref()?;
-        self.services.settings.directories.get(name).copied()
+        self.services.settings.directories.get(name)
     }
 
-    async fn attempt(&self, aim: Aim, rules: Option<DirectoryRules>) -> Result<SignedIn> {
-        let attempt = Attempt {
-            account: aim.account.as_ref(),
-            login: aim.login.as_ref(),
-            user: aim.user.as_ref(),
-            password: &self.password,
-        };
-        let authenticator = self.services.authenticators.for_attempt(&attempt);
+    async fn attempt(&self, mut aim: Aim, rules: Option<&DirectoryRules>) -> Result<SignedIn> {
+        let authenticator = self.services.authenticators.for_attempt(&self.attempt_at(&aim));
         let method = authenticator.method();
 
         // 1. Limits.
@@ -209,9 +217,20 @@ impl<'a> Trial<'a> {
                 .await;
         }
 
-        // 4 and 5. The authenticator; it takes as long for nobody as for somebody.
-        match authenticator.authenticate(&attempt).await {
-            Ok(Verdict::Right(right)) => self.settle(aim, right, places, method, rules).await,
+        // 4. Whom nobody here goes by the directory may know.
+        if method == LoginMethod::Ldap
+            && let Some((outcome, detail)) = self.acquaint(&mut aim).await?
+        {
+            let settled = places.refused(outcome);
+            return self.refuse(&aim, method, outcome, detail, settled).await;
+        }
+
+        // 5. The authenticator; it takes as long for nobody as for somebody.
+        match authenticator.authenticate(&self.attempt_at(&aim)).await {
+            Ok(Verdict::Right(right)) => match &right.person {
+                Some(person) => self.settle_person(aim, &right, person, &places, rules).await,
+                None => self.settle(aim, &right, &places).await,
+            },
             Ok(Verdict::Refused { outcome, detail }) => {
                 let settled = places.refused(outcome);
                 self.refuse(&aim, method, outcome, detail, settled).await
@@ -234,18 +253,8 @@ impl<'a> Trial<'a> {
 
     /// Step 6: what only the holder of the password is told; and what they proved must still hold when the session opens: a
     /// user who was changed in between is looked at again, without trying the password once more.
-    async fn settle(
-        &self,
-        mut aim: Aim,
-        right: Right,
-        places: Places,
-        method: LoginMethod,
-        rules: Option<DirectoryRules>,
-    ) -> Result<SignedIn> {
-        let proof = aim.proof();
-        let limit = rules
-            .filter(|_| method == LoginMethod::Ldap)
-            .and_then(|r| r.session_limit);
+    async fn settle(&self, mut aim: Aim, right: &Right, places: &Places) -> Result<SignedIn> {
+        let (proof, method) = (aim.proof(), LoginMethod::Local);
         for _ in 0..TRIES {
             let (Some(account), Some(candidate)) = (&aim.account, &aim.user) else {
                 break;
@@ -263,10 +272,8 @@ impl<'a> Trial<'a> {
             if let Some(outcome) = refused {
                 return self.refuse(&aim, method, outcome, None, places.unused()).await;
             }
-            match self
-                .open(account, &candidate.user, &right, places.right(method), method, limit)
-                .await
-            {
+            let settled = places.right(method);
+            match self.open(account, &candidate.user, right, settled, method, None).await {
                 Err(ServiceError::Store(StoreError::Conflict { .. } | StoreError::NotFound)) => {}
                 result => return result,
             }
@@ -279,6 +286,106 @@ impl<'a> Trial<'a> {
             LoginOutcome::UnknownUser
         };
         let detail = Some("the user was changed while signing in".to_owned());
+        self.refuse(&aim, method, outcome, detail, places.unused()).await
+    }
+
+    fn attempt_at<'b>(&'b self, aim: &'b Aim) -> Attempt<'b> {
+        Attempt {
+            account: aim.account.as_ref(),
+            login: aim.login.as_ref(),
+            user: aim.candidate(),
+            password: &self.password,
+        }
+    }
+
+    /// Finds out whom a login means that nobody has here; why nobody, when nobody may sign in by it.
+    async fn acquaint(&self, aim: &mut Aim) -> Result<Option<(LoginOutcome, Option<String>)>> {
+        let (None, Some(account), Some(directory), Some(login)) =
+            (&aim.user, &aim.account, aim.directory(), &aim.login)
+        else {
+            return Ok(None);
+        };
+        match self.services.stranger(account, directory, login).await? {
+            Stranger::Renamed(user) => aim.user = Some(*user),
+            Stranger::New(newcomer) => aim.newcomer = Some(*newcomer),
+            Stranger::Nobody { outcome, detail } => return Ok(Some((outcome, detail))),
+        }
+        Ok(None)
+    }
+
+    /// Step 6 for somebody of a directory: who they are by its own lasting id, whatever they typed, and what it says of them
+    /// now goes into their user before the session opens.
+    async fn settle_person(
+        &self,
+        mut aim: Aim,
+        right: &Right,
+        person: &Person,
+        places: &Places,
+        rules: Option<&DirectoryRules>,
+    ) -> Result<SignedIn> {
+        let method = LoginMethod::Ldap;
+        let limit = rules.and_then(|rules| rules.session_limit);
+        for _ in 0..TRIES {
+            let (Some(account), Some(directory), Some(candidate)) = (&aim.account, aim.directory(), aim.candidate())
+            else {
+                break;
+            };
+            let user = &candidate.user;
+            if !user.is_ldap {
+                break;
+            }
+            let disabled_here = user.status == UserStatus::Disabled && user.disabled_by != Some(DisabledBy::Directory);
+            let mut refused = None;
+            if disabled_here {
+                refused = Some((LoginOutcome::Disabled, None));
+            } else if account.status == AccountStatus::Frozen {
+                refused = Some((LoginOutcome::AccountFrozen, None));
+            } else {
+                let is_new = aim.user.is_none();
+                match self.services.welcome(account, user, is_new, directory, person).await? {
+                    Written::Done(user) if user.status == UserStatus::Disabled => {
+                        let detail = "the directory lets nobody in as this person".to_owned();
+                        refused = Some((LoginOutcome::Disabled, Some(detail)));
+                    }
+                    Written::Done(user) => {
+                        match self
+                            .open(account, &user, right, places.right(method), method, limit)
+                            .await
+                        {
+                            Err(ServiceError::Store(StoreError::Conflict { .. } | StoreError::NotFound)) => {}
+                            result => {
+                                if result.is_ok() {
+                                    self.services.take_over_picture(account, &user, directory, person);
+                                }
+                                return result;
+                            }
+                        }
+                    }
+                    Written::Mistaken(mistaken) => {
+                        refused = Some((LoginOutcome::NotAllowed, Some(mistaken.detail().to_owned())));
+                    }
+                    Written::Conflict => {}
+                }
+            }
+            if let Some((outcome, detail)) = refused {
+                return self.refuse(&aim, method, outcome, detail, places.unused()).await;
+            }
+            let newcomer = aim.newcomer.take();
+            aim = self.aim().await?;
+            if let (None, Some(account), Some(directory)) = (&aim.user, &aim.account, aim.directory()) {
+                // By now somebody else may have made them a user, or renamed the one they are.
+                match self.services.user_of_entry(account, directory, person).await? {
+                    Some(user) => aim.user = Some(Stranger::without_password(user)),
+                    None => aim.newcomer = newcomer,
+                }
+            }
+        }
+        let detail = if aim.newcomer.is_some() {
+            Mistaken::LoginTaken.detail()
+        } else {
+            "the user was changed while signing in"
+        };
+        let (outcome, detail) = (LoginOutcome::NotAllowed, Some(detail.to_owned()));
         self.refuse(&aim, method, outcome, detail, places.unused()).await
     }
 
@@ -307,7 +414,13 @@ impl<'a> Trial<'a> {
             impersonation: None,
         };
         let record = LoginRecord {
-            event: self.event(account.id, Some(user.id), method, LoginOutcome::Success, None)?,
+            event: self.event(
+                account.id,
+                Some(user.id),
+                method,
+                LoginOutcome::Success,
+                right.detail.clone(),
+            )?,
             opened: Some(OpenedSession {
                 session: session.clone(),
                 token_hash: secret.hash(),
@@ -318,6 +431,7 @@ impl<'a> Trial<'a> {
             released: settled.released,
         };
         services.store.record_login(&record).await?;
+        services.meters.count_sign_in(LoginOutcome::Success, method);
         // What was just written, without reading it back.
         let user = User {
             last_login: Some(record.event),
@@ -383,6 +497,7 @@ impl<'a> Trial<'a> {
         let mut event = self.event(aim.home, user, method, LoginOutcome::RateLimited, None)?;
         event.id = flood_id(key, window_start, aim.home);
         self.services.store.record_flood(&Flood { event }).await?;
+        self.services.meters.count_sign_in(LoginOutcome::RateLimited, method);
         Err(rate_limited(seconds_until(self.now, after(window_start, LIMIT_WINDOW))).into())
     }
 
@@ -396,7 +511,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The counters that a wrong password for this login adds to, and that may lock it.
-    fn counters(&self, aim: &Aim, rules: Option<DirectoryRules>) -> Vec<FailureCount> {
+    fn counters(&self, aim: &Aim, rules: Option<&DirectoryRules>) -> Vec<FailureCount> {
         let threshold = aim.policy.lockout_threshold;
         let window = Duration::from_secs(u64::from(aim.policy.lockout_minutes) * 60);
         let mut counters = Vec::new();
@@ -444,6 +559,7 @@ impl<'a> Trial<'a> {
                 released: settled.released,
             })
             .await?;
+        self.services.meters.count_sign_in(outcome, method);
         Ok(())
     }
 

@@ -16,6 +16,12 @@ const EVERY: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug)]
 pub struct Worker(JoinHandle<()>);
 
+impl Worker {
+    pub(super) fn new(task: JoinHandle<()>) -> Self {
+        Self(task)
+    }
+}
+
 impl Drop for Worker {
     fn drop(&mut self) {
         self.0.abort();

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{AccountId, UserId};
+use crate::domain::login::Login;
 use crate::domain::user::User;
 use crate::store::Result;
 
@@ -19,6 +20,15 @@ pub trait DirectoryStore {
         directory: &str,
         external_ids: &[String],
     ) -> Result<Vec<User>>;
+
+    /// The users of an account who go by one of these logins, in any order.
+    async fn users_by_logins(&self, account: AccountId, logins: &[Login]) -> Result<Vec<User>>;
+
+    /// Adds users without a password, each with its audit entry; all of one call or none.
+    ///
+    /// # Errors
+    /// [`Taken`](crate::store::StoreError::Taken) by a login or an entry of one of them.
+    async fn create_users(&self, users: &[(User, AuditEntry)]) -> Result<()>;
 
     /// LDAP users of an account who are linked to a directory, by id, from after `after` on; at most `limit`.
     async fn linked_users(

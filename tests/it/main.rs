@@ -14,6 +14,7 @@ mod directory;
 mod graphql;
 mod http;
 mod layers;
+mod ldap;
 mod main_job;
 mod readme;
 mod support;

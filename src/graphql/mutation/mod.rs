@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod avatar;
+mod directory;
 mod impersonation;
 mod profile;
 mod session;
@@ -28,4 +29,5 @@ pub struct Mutation(
     user_status::UserStatuses,
     user_access::UserAccess,
     profile::Profile,
+    directory::Directories,
 );

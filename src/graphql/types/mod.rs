@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod directory;
 mod enums;
+mod explanation;
 pub(crate) mod filters;
 mod grant;
 mod group;
@@ -12,6 +13,7 @@ mod login_event;
 mod node;
 mod role;
 mod session;
+mod sync;
 mod token;
 mod user;
 mod viewer;
@@ -23,6 +25,7 @@ pub use enums::{
     AccountOrderField, AccountStatus, DisabledBy, GrantSource, Language, LoginMethod, LoginOutcome, OrderDirection,
     StatsBucket, UserOrderField, UserStatus,
 };
+pub use explanation::{ExplanationStep, LoginExplanation, StepOutcome};
 pub use filters::{AccountFilter, AccountOrder, AuditFilter, LoginEventFilter, NamedFilter, UserFilter, UserOrder};
 pub use grant::Grant;
 pub use group::Group;
@@ -31,6 +34,7 @@ pub use login_event::{Location, LoginEvent};
 pub use node::{Node, load_nodes};
 pub use role::Role;
 pub use session::Session;
+pub use sync::{SyncChange, SyncChangeKind, SyncReport};
 pub use token::ApiToken;
 pub use user::{NotificationSettings, User};
 pub use viewer::Viewer;

@@ -229,6 +229,7 @@ impl TestServer {
             Arc::clone(&backend) as Arc<dyn Backend>,
             Arc::new(origins),
             Arc::new(directories),
+            prometheus_client::registry::Registry::default(),
             settings,
             &SystemEntropy,
         );

@@ -54,7 +54,7 @@ async fn every_answer_has_the_headers_that_keep_browsers_in_check() {
         ("/healthz", 200),
         ("/nothing", 404),
         ("/graphql", 400),
-        ("/metrics", 404),
+        ("/metrics", 200),
     ] {
         let response = server.request("GET", path).send().await.unwrap();
         assert_eq!(response.status(), status, "{path}");

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::sample::{Maker, at, audited, reload, token};
 use crate::domain::account::Account;
+use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{AccountId, UserId};
+use crate::domain::login::Login;
 use crate::domain::user::{DirectoryLink, User, UserStatus};
 use crate::store::{NewPerson, Store, StoreError, Unique};
 
@@ -304,6 +306,43 @@ pub(crate) async fn list_who_is_signed_in(store: Arc<dyn Store>) {
     assert!(signed_in(86_400 + 40).await.is_empty());
     let none = store.signed_in_ldap_users(at(0), None, 0).await.unwrap();
     assert_eq!(none, (Vec::new(), None));
+}
+
+pub(crate) async fn come_in_many_or_not_at_all(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let (acme, blue) = (
+        make.stored_account(&store, "acme").await,
+        make.stored_account(&store, "blue").await,
+    );
+    let mut many = |names: &[&str]| -> Vec<(User, AuditEntry)> {
+        let new = |name: &&str| {
+            let entry = make.entry(acme.id);
+            (ldap(&mut make, acme.id, name, Some(name)), entry)
+        };
+        names.iter().map(new).collect()
+    };
+    let before = audited(&store).await;
+    store.create_users(&many(&["ann", "bob", "cid"])).await.unwrap();
+    let logins = |names: &[&str]| -> Vec<Login> { names.iter().map(|name| Login::parse(name).unwrap()).collect() };
+    let found = async |account: AccountId, names: &[&str]| {
+        let found = store.users_by_logins(account, &logins(names)).await.unwrap();
+        let mut found: Vec<String> = found.iter().map(|user| user.login.to_string()).collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(found(acme.id, &["ann", "cid", "dan", "ann"]).await, ["ann", "cid"]);
+    assert_eq!(found(blue.id, &["ann"]).await, [""; 0]);
+    assert_eq!(found(acme.id, &[]).await, [""; 0]);
+    assert_eq!(audited(&store).await, before + 3);
+    // One of whom there is a login already, and one whose entry somebody has.
+    let outcome = store.create_users(&many(&["dan", "ann"])).await;
+    assert!(matches!(outcome, Err(StoreError::Taken(_))), "{outcome:?}");
+    let mut linked = many(&["eve", "fay"]);
+    linked[1].0.directory_link = Some(link("corp", "bob"));
+    assert!(is_taken(&store.create_users(&linked).await));
+    assert_eq!(found(acme.id, &["dan", "eve", "fay"]).await, [""; 0], "all or none");
+    store.create_users(&[]).await.unwrap();
+    assert_eq!(audited(&store).await, before + 3);
 }
 
 pub(crate) async fn list_many_who_are_signed_in(store: Arc<dyn Store>) {

@@ -49,7 +49,7 @@ macro_rules! contract_suite {
                 are_set_replaced_and_taken_away, go_with_their_user,
             }
             directories {
-                link_an_entry_to_one_user, race_for_an_entry, are_searched_by_external_ids, list_who_is_linked,
+                come_in_many_or_not_at_all, link_an_entry_to_one_user, race_for_an_entry, are_searched_by_external_ids, list_who_is_linked,
                 list_who_is_signed_in, list_many_who_are_signed_in,
             }
             directory_changes {

@@ -7,13 +7,14 @@ use mongodb::bson::{Document, doc};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::documents::{At, Id, USER_HIDDEN, array};
+use super::documents::{At, AuditDocument, Id, USER_HIDDEN, UserDocument, array};
 use super::error::is_upsert_race;
 use super::lists::{one_answer, stored};
 use super::transaction::{INTENT_LIMIT, READ_LIMIT, bounded};
 use super::{MongoStore, round_trip};
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{AccountId, UserId};
+use crate::domain::login::Login;
 use crate::domain::user::User;
 use crate::store::{DirectoryStore, Result};
 
@@ -101,6 +102,34 @@ impl DirectoryStore for MongoStore {
             .find(&self.users, &USER_HIDDEN, filter, None, external_ids.len())
             .await?;
         Ok(found.into_iter().map(User::from).collect())
+    }
+
+    async fn users_by_logins(&self, account: AccountId, logins: &[Login]) -> Result<Vec<User>> {
+        if logins.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = logins.iter().map(Login::as_str).collect();
+        let filter = doc! { "account": Id::from(account), "login": { "$in": names } };
+        let found = self.find(&self.users, &USER_HIDDEN, filter, None, logins.len()).await?;
+        Ok(found.into_iter().map(User::from).collect())
+    }
+
+    async fn create_users(&self, users: &[(User, AuditEntry)]) -> Result<()> {
+        if users.is_empty() {
+            return Ok(());
+        }
+        let people: Vec<UserDocument> = users.iter().map(|(user, _)| UserDocument::from(user)).collect();
+        let entries: Vec<AuditDocument> = users.iter().map(|(_, entry)| AuditDocument::from(entry)).collect();
+        self.transaction((self, people, entries), |session, (store, people, entries)| {
+            Box::pin(async move {
+                round_trip("insert");
+                store.users.insert_many(people).session(&mut *session).await?;
+                round_trip("insert");
+                store.audit.insert_many(entries).session(&mut *session).await?;
+                Ok(())
+            })
+        })
+        .await
     }
 
     async fn linked_users(

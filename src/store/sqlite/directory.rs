@@ -9,9 +9,10 @@ use uuid::Uuid;
 
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{AccountId, UserId};
+use crate::domain::login::Login;
 use crate::domain::user::{DirectoryLink, User};
 use crate::store::sqlite::rows::{self, Id, all, first, json, millis, select};
-use crate::store::sqlite::{SqliteStore, user};
+use crate::store::sqlite::{SqliteStore, audit, user};
 use crate::store::{DirectoryStore, Result};
 
 /// Who is linked to one entry: account, directory, the entry's identifier. Each term as the index has it.
@@ -66,6 +67,26 @@ impl DirectoryStore for SqliteStore {
                 found.extend(first(tx, &sql, params![account.blob(), directory, id], rows::user)?);
             }
             Ok(found)
+        })
+        .await
+    }
+
+    async fn users_by_logins(&self, account: AccountId, logins: &[Login]) -> Result<Vec<User>> {
+        let logins: BTreeSet<Login> = logins.iter().cloned().collect();
+        self.read("users_by_logins", move |tx| {
+            let found = logins.iter().map(|login| user::find(tx, account, login));
+            found.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
+    async fn create_users(&self, users: &[(User, AuditEntry)]) -> Result<()> {
+        let users = users.to_vec();
+        self.write("create_users", move |tx| {
+            users.iter().try_for_each(|(user, entry)| {
+                user::insert(tx, user, None)?;
+                audit::insert(tx, entry)
+            })
         })
         .await
     }

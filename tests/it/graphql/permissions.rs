@@ -6,6 +6,7 @@ use doorward::domain::account::Account;
 use doorward::domain::ids::RoleId;
 use doorward::domain::user::User;
 use doorward::graphql::node_id;
+use doorward::service::AccountInput;
 use serde_json::{Value, json};
 
 use crate::support::gateway::{Asker, Backend, Gateway, PASSWORD, on_both_stores};
@@ -107,7 +108,8 @@ const TABLE: &[Row] = &[
     row("groups", "", "{ groups(filter: {search: \"$groupname\"}) { nodes { id } } }", "$group", "U Y Y Y h Y Y M Y"),
     row("loginHistory", "history:read", "{ loginHistory(filter: {user: \"$user\"}) { nodes { attemptedLogin } } }", "$login@$name", "U h Y Y h Y Y M Y"),
     row("auditLog", "audit:read", "{ auditLog(filter: {targetId: \"$user\"}) { nodes { targetId } } }", "$user", "U F Y Y h Y Y M Y"),
-    row("directories", "", "{ directories { name } }", "\"directories\":[", "U F F Y Y Y F M Y"),
+    row("directories", "", "{ directories { name } }", "\"name\":\"corp\"", "U F F Y h Y F M Y"),
+    row("explainLogin", "", "{ explainLogin(login: \"$login@$name\") { wouldSucceed } }", "\"explainLogin\":{", "U F F Y h Y F M Y"),
     row("apiTokens", "tokens:write", "{ apiTokens(account: \"$account\") { id } }", "$token", "U F Y Y h Y Y M Y"),
     row("account.apiTokens", "tokens:write", "{ account(id: \"$account\") { apiTokens { id } } }", "$token", "U F Y Y h Y Y M Y"),
     row("account.auditLog", "audit:read", "{ account(id: \"$account\") { auditLog(filter: {targetId: \"$user\"}) { nodes { targetId } } } }", "$user", "U F Y Y h Y Y M Y"),
@@ -150,6 +152,11 @@ const TABLE: &[Row] = &[
     row("freezeAccount", "", "mutation { freezeAccount(input: {id: \"$account\"}) { account { id } userErrors { code } } }", "", "U F F F F Y F M R"),
     row("activateAccount", "", "mutation { activateAccount(input: {id: \"$account\"}) { account { id } userErrors { code } } }", "", "U F F F F Y F M R"),
     row("deleteAccount", "", "mutation { deleteAccount(input: {id: \"$account\", confirmName: \"$name\"}) { deletedId userErrors { code } } }", "", "U F F F F Y F M R"),
+
+    // directories; that none answers is found out by who was let in only, and a local user has no entry there
+    row("checkDirectory", "", "mutation { checkDirectory(input: {name: \"corp\"}) { explanation { wouldSucceed } userErrors { code } } }", "", "U F F Y h Y F M R"),
+    row("relinkUser", "users:write", "mutation { relinkUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F F n h n F M R"),
+    row("syncDirectory", "directory:sync", "mutation { syncDirectory(input: {account: \"$account\"}) { report { added } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
 ];
 
 on_both_stores!(
@@ -202,7 +209,13 @@ async fn looking(backend: Backend) {
 
 /// Every row, asked by one of them.
 async fn column(backend: Backend, who: Who) {
-    let gateway = Gateway::start(backend).await;
+    let gateway = Gateway::start_with(backend, |config| {
+        let away = json!({ "servers": ["ldap://127.0.0.1:1"], "allow_plaintext": true, "base": ["dc=example,dc=org"] });
+        config
+            .directories
+            .insert("corp".to_owned(), serde_json::from_value(away).unwrap());
+    })
+    .await;
     let mut wrong = Vec::new();
     for (number, row) in TABLE.iter().enumerate() {
         let cell = Cell::new(&gateway, number).await;
@@ -243,6 +256,7 @@ fn classify(answer: &Value, seen: &str) -> String {
         let letter = match code {
             "NOT_FOUND" => "h",
             "NOT_ALLOWED" => "n",
+            "DIRECTORY_UNAVAILABLE" => "Y",
             _ => code,
         };
         return letter.to_owned();
@@ -260,7 +274,8 @@ struct Cell<'a> {
 
 impl<'a> Cell<'a> {
     async fn new(gateway: &'a Gateway, number: usize) -> Self {
-        let account = gateway.account(&format!("acme-{number}")).await;
+        let corp = |account: &mut AccountInput| account.directory = Some("corp".to_owned());
+        let account = gateway.account_with(&format!("acme-{number}"), corp).await;
         let user = gateway.user(&account, &format!("target-{number}")).await;
         Self { gateway, account, user }
     }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,6 +20,9 @@ pub const PEOPLE: &str = "ou=people,dc=example,dc=org";
 pub const READER: &str = "cn=reader,dc=example,dc=org";
 /// Its password.
 pub const READER_PASSWORD: &str = "reader-password";
+/// Whoever may change everything.
+const ROOT: &str = "cn=root,dc=example,dc=org";
+const ROOT_PASSWORD: &str = "root-password";
 /// The password of everybody under [`PEOPLE`].
 pub const PASSWORD: &str = "right horse battery";
 
@@ -99,6 +103,11 @@ impl Slapd {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
+    /// The address behind [`Self::ldaps_url`].
+    pub fn tls_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.tls_port).into()
+    }
+
     /// The private authority that signed its certificate.
     pub fn ca_file(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
@@ -121,6 +130,31 @@ impl Slapd {
         }
     }
 
+    /// Changes entries, as LDIF with `changetype`.
+    pub fn modify(&self, ldif: &str) {
+        self.change(&[], ldif);
+    }
+
+    /// Adds entries, as LDIF.
+    pub fn add(&self, ldif: &str) {
+        self.change(&["-a"], ldif);
+    }
+
+    fn change(&self, options: &[&str], ldif: &str) {
+        let mut child = Command::new("ldapmodify")
+            .args(["-x", "-H", &self.url(), "-D", ROOT, "-w", ROOT_PASSWORD])
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("ldapmodify ({e}): tests/run installs it"));
+        child.stdin.take().unwrap().write_all(ldif.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "ldapmodify: {errors}\n{ldif}");
+    }
+
     /// What it has logged since it was last started.
     pub fn log(&self) -> String {
         fs::read(self.dir.path().join("log"))
@@ -128,10 +162,23 @@ impl Slapd {
             .unwrap_or_default()
     }
 
+    /// The same once nothing more is coming: a line is written a moment after its answer was sent.
+    fn settled_log(&self) -> String {
+        let mut log = self.log();
+        loop {
+            std::thread::sleep(Duration::from_millis(40));
+            let now = self.log();
+            if now.len() == log.len() {
+                return now;
+            }
+            log = now;
+        }
+    }
+
     /// How many binds it was asked for by names that contain `name`.
     pub fn binds(&self, name: &str) -> usize {
         // A bind that succeeds is logged a second time, with the mechanism it used.
-        self.log()
+        self.settled_log()
             .lines()
             .filter(|l| l.contains(" BIND dn=\"") && l.contains(" method=") && l.contains(name))
             .count()
@@ -140,12 +187,12 @@ impl Slapd {
     /// How many binds it answered with `result`.
     pub fn bind_results(&self, result: u32) -> usize {
         let wanted = format!(" RESULT tag=97 err={result} ");
-        self.log().lines().filter(|l| l.contains(&wanted)).count()
+        self.settled_log().lines().filter(|l| l.contains(&wanted)).count()
     }
 
     /// How many searches it was asked for with filters that contain `text`.
     pub fn searches(&self, text: &str) -> usize {
-        self.log()
+        self.settled_log()
             .lines()
             .filter(|l| l.contains(" SRCH base=") && l.contains(text))
             .count()
@@ -222,9 +269,9 @@ fn conf(dir: &Path, options: &SlapdOptions) -> String {
     }
     let _ = writeln!(
         conf,
-        "database mdb\nsuffix \"{SUFFIX}\"\nrootdn \"cn=root,{SUFFIX}\"\ndirectory {d}/db"
+        "database mdb\nsuffix \"{SUFFIX}\"\nrootdn \"{ROOT}\"\nrootpw {ROOT_PASSWORD}\ndirectory {d}/db"
     );
-    conf.push_str("maxsize 16777216\nindex objectClass,uid eq\n");
+    conf.push_str("maxsize 134217728\nindex objectClass,uid,entryUUID,member eq\n");
     // Nobody anonymous reads; the reader and people themselves do.
     let _ = writeln!(conf, "access to attrs=userPassword by anonymous auth by * none");
     let _ = writeln!(conf, "access to dn.subtree=\"ou=hidden,{SUFFIX}\" by * none");

@@ -1,4 +1,19 @@
-//! The configured directories, as far as somebody sees them.
+//! The configured directories: as far as somebody sees them, and what they say of people.
+
+mod arrival;
+mod explain;
+mod grants;
+mod people;
+mod picture;
+mod recheck;
+mod relink;
+mod sync;
+
+pub(super) use arrival::Stranger;
+pub use explain::{Explanation, ExplanationStep, StepOutcome};
+pub(super) use people::{Mistaken, Written};
+pub use recheck::spawn_rechecks;
+pub use sync::{SyncChange, SyncChangeKind, SyncPlan, SyncProgress, SyncReport};
 
 use crate::access::{Denied, Principal};
 use crate::directory::ServerHealth;
