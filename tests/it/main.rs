@@ -14,6 +14,8 @@ mod directory;
 mod graphql;
 mod http;
 mod layers;
+mod login;
 mod main_job;
 mod readme;
 mod support;
+mod two_processes;
