@@ -1,6 +1,7 @@
 //! Password hashing with argon2id (RFC 9106), on a bounded number of threads.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::password_hash::{PasswordHasher, phc};
 use argon2::{Algorithm, Argon2, Params, PasswordVerifier, Version};
@@ -74,6 +75,8 @@ struct Inner {
     /// The hash of nothing that anybody knows, with today's parameters: checking against it takes as long as against a
     /// real one.
     dummy: phc::PasswordHash,
+    /// How many passwords were held against a hash, the dummy included.
+    verifications: AtomicU64,
 }
 
 impl HashPool {
@@ -116,6 +119,7 @@ impl HashPool {
             places: Arc::new(Semaphore::new(threads * PLACES_PER_THREAD)),
             entropy,
             dummy,
+            verifications: AtomicU64::new(0),
         })))
     }
 
@@ -135,6 +139,13 @@ impl HashPool {
     pub async fn check(&self, password: &SecretString, stored: Option<&PasswordHash>) -> Result<Checked, HashError> {
         let (password, stored) = (password.clone(), stored.cloned());
         self.run(move |inner| inner.check(&password, stored.as_ref())).await
+    }
+
+    /// How many checks were begun so far: what tells a test that a password was, or was not, worked on.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn verifications(&self) -> u64 {
+        self.0.verifications.load(Ordering::Relaxed)
     }
 
     async fn run<T: Send + 'static>(
@@ -170,19 +181,14 @@ impl Inner {
 
     fn check(&self, password: &SecretString, stored: Option<&PasswordHash>) -> Result<Checked, HashError> {
         let Some(stored) = stored else {
-            let _ = self
-                .argon2()
-                .verify_password(password.expose_secret().as_bytes(), &self.dummy);
+            let _ = self.verify(password, &self.dummy);
             return Ok(Checked {
                 right: false,
                 rehashed: None,
             });
         };
         let parsed = phc::PasswordHash::new(stored.expose()).map_err(unreadable)?;
-        match self
-            .argon2()
-            .verify_password(password.expose_secret().as_bytes(), &parsed)
-        {
+        match self.verify(password, &parsed) {
             Ok(()) if self.is_current(&parsed) => Ok(Checked {
                 right: true,
                 rehashed: None,
@@ -197,6 +203,11 @@ impl Inner {
             }),
             Err(e) => Err(unreadable(e)),
         }
+    }
+
+    fn verify(&self, password: &SecretString, hash: &phc::PasswordHash) -> argon2::password_hash::Result<()> {
+        self.verifications.fetch_add(1, Ordering::Relaxed);
+        self.argon2().verify_password(password.expose_secret().as_bytes(), hash)
     }
 
     /// At least as strong as today's parameters ask for: only weaker hashes are made anew.

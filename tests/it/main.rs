@@ -15,6 +15,8 @@ mod graphql;
 mod http;
 mod layers;
 mod ldap;
+mod login;
 mod main_job;
 mod readme;
 mod support;
+mod two_processes;

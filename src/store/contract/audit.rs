@@ -3,16 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::avatars::picture;
 use super::model::{check_pages, entry_matches, sort};
-use super::sample::{Maker, at, key, password};
+use super::sample::{Maker, at, key, password, token};
+use super::tokens;
+use crate::domain::account::Account;
 use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
+use crate::domain::avatar::AvatarKind;
 use crate::domain::credentials::PasswordChange;
+use crate::domain::group::Group;
 use crate::domain::ids::{AuditEntryId, UserId};
-use crate::domain::login_event::Impersonator;
+use crate::domain::login_event::{Impersonator, LoginMethod};
 use crate::domain::page::PageRequest;
 use crate::domain::query::{AuditFilter, Direction, audit_position};
+use crate::domain::role::Role;
 use crate::domain::user::User;
-use crate::store::{FailureCount, Failures, Store};
+use crate::store::{FailureCount, Failures, LoginRecord, OpenedSession, Store, WhichSessions};
 
 async fn all(store: &Arc<dyn Store>) -> Vec<AuditEntry> {
     let page = store
@@ -201,6 +207,14 @@ pub(crate) async fn is_filtered_and_paged(store: Arc<dyn Store>) {
     }
 }
 
+/// A session in which somebody else acts for that user.
+fn impersonation(make: &mut Maker, user: &User) -> (LoginRecord, OpenedSession) {
+    let mut record = make.sign_in(user, 10, token(2));
+    record.event.method = LoginMethod::Impersonation;
+    let opened = record.opened.take().unwrap();
+    (record, opened)
+}
+
 pub(crate) async fn takes_its_entry_with_each_change(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.account("acme");
@@ -214,7 +228,7 @@ pub(crate) async fn takes_its_entry_with_each_change(store: Arc<dyn Store>) {
     };
     let main = make.main_group(acme.id);
     store.create_account(&acme, &main, &entry(&mut make)).await.unwrap();
-    let acme = crate::domain::account::Account {
+    let acme = Account {
         revision: 2,
         ..acme.clone()
     };
@@ -252,10 +266,48 @@ pub(crate) async fn takes_its_entry_with_each_change(store: Arc<dyn Store>) {
         .unlock_user(ann.id, &[key(acme.id, 1, None)], &entry(&mut make))
         .await
         .unwrap();
+    let ann = User { revision: 3, ..ann };
+    let avatar = picture(&mut make, &ann, AvatarKind::Png);
+    for (revision, avatar) in [(3, Some(&avatar)), (4, None)] {
+        store
+            .set_avatar(ann.id, revision, avatar, at(9), &entry(&mut make))
+            .await
+            .unwrap();
+    }
+    let ann = User { revision: 5, ..ann };
+    let own = make.sign_in(&ann, 9, token(1));
+    store.record_login(&own).await.unwrap();
+    let (record, opened) = impersonation(&mut make, &ann);
+    store
+        .open_impersonation(&opened, &record.event, &entry(&mut make))
+        .await
+        .unwrap();
+    let ended = store
+        .revoke_sessions(ann.id, WhichSessions::AllBut(None), &entry(&mut make))
+        .await;
+    assert_eq!(ended.unwrap(), 2);
     store.delete_user(ann.id, &entry(&mut make)).await.unwrap();
+
     let (role, group) = (make.role(acme.id, "Role"), make.group(acme.id, "Group"));
     store.create_role(&role, &entry(&mut make)).await.unwrap();
     store.create_group(&group, &entry(&mut make)).await.unwrap();
+    let (role, group) = (Role { revision: 2, ..role }, Group { revision: 2, ..group });
+    store.update_role(&role, 1, &entry(&mut make)).await.unwrap();
+    store.update_group(&group, 1, &entry(&mut make)).await.unwrap();
+    store.delete_role(&role, at(9), &entry(&mut make)).await.unwrap();
+    store.delete_group(&group, at(9), &entry(&mut make)).await.unwrap();
+    let reports = tokens::made(&mut make, &acme, "reports", 9);
+    store
+        .create_token(&reports, &token(3), &entry(&mut make))
+        .await
+        .unwrap();
+    store.revoke_token(reports.id, at(9), &entry(&mut make)).await.unwrap();
+
+    // An account's own log goes with it: the entry for its end stands elsewhere.
+    let blue = make.account("blue");
+    let main = make.main_group(blue.id);
+    store.create_account(&blue, &main, &entry(&mut make)).await.unwrap();
+    store.delete_account(blue.id, at(9), &entry(&mut make)).await.unwrap();
     let found: Vec<_> = all(&store).await.iter().map(|e| e.id).collect();
     assert_eq!(found, written);
 }
@@ -265,13 +317,25 @@ pub(crate) async fn takes_none_of_a_failed_change(store: Arc<dyn Store>) {
     let acme = make.stored_account(&store, "acme").await;
     let ann = make.stored_master(&store, &acme, "ann").await;
     let role = make.role(acme.id, "Role");
-    let entry = make.entry(acme.id);
-    store.create_role(&role, &entry).await.unwrap();
+    let (group, main) = (make.group(acme.id, "Group"), store.main_group(acme.id).await.unwrap());
+    let reports = tokens::made(&mut make, &acme, "reports", 9);
+    let old = tokens::made(&mut make, &acme, "old", 9);
+    for n in 0..5 {
+        let entry = make.entry(acme.id);
+        let done = match n {
+            0 => store.create_role(&role, &entry).await,
+            1 => store.create_group(&group, &entry).await,
+            2 => store.create_token(&reports, &token(1), &entry).await,
+            3 => store.create_token(&old, &token(2), &entry).await,
+            _ => store.revoke_token(old.id, at(9), &entry).await,
+        };
+        done.unwrap();
+    }
     let before = all(&store).await;
 
     let entry = make.entry_at(acme.id, 99);
     let again = make.account("acme");
-    let (main, user, other) = (
+    let (mains, user, other) = (
         make.main_group(again.id),
         make.user(acme.id, "ann"),
         make.role(acme.id, "ROLE"),
@@ -282,7 +346,7 @@ pub(crate) async fn takes_none_of_a_failed_change(store: Arc<dyn Store>) {
         must_change: false,
         keep_history: 1,
     };
-    assert!(store.create_account(&again, &main, &entry).await.is_err());
+    assert!(store.create_account(&again, &mains, &entry).await.is_err());
     assert!(store.update_account(&acme, 5, &entry).await.is_err());
     assert!(store.create_user(&user, None, &entry).await.is_err());
     assert!(!store.create_first_user(&user, &password("x"), &entry).await.unwrap());
@@ -296,7 +360,22 @@ pub(crate) async fn takes_none_of_a_failed_change(store: Arc<dyn Store>) {
     );
     assert!(store.delete_user(ann.id, &entry).await.is_err());
     assert!(store.create_role(&other, &entry).await.is_err());
-    let group = make.group(acme.id, "main");
-    assert!(store.create_group(&group, &entry).await.is_err());
+    assert!(store.update_role(&role, 5, &entry).await.is_err());
+    assert!(store.delete_role(&other, at(9), &entry).await.is_err());
+    let second = make.group(acme.id, "main");
+    assert!(store.create_group(&second, &entry).await.is_err());
+    assert!(store.update_group(&group, 5, &entry).await.is_err());
+    assert!(store.delete_group(&second, at(9), &entry).await.is_err());
+    assert!(store.delete_group(&main.unwrap(), at(9), &entry).await.is_err());
+    let double = tokens::made(&mut make, &acme, "REPORTS", 9);
+    assert!(store.create_token(&double, &token(3), &entry).await.is_err());
+    assert!(store.revoke_token(old.id, at(10), &entry).await.is_err());
+    let avatar = picture(&mut make, &ann, AvatarKind::Png);
+    assert!(store.set_avatar(ann.id, 5, Some(&avatar), at(9), &entry).await.is_err());
+    let none = store.revoke_sessions(ann.id, WhichSessions::AllBut(None), &entry).await;
+    assert_eq!(none.unwrap(), 0, "nobody has signed in");
+    let (record, opened) = impersonation(&mut make, &User { revision: 5, ..ann });
+    assert!(store.open_impersonation(&opened, &record.event, &entry).await.is_err());
+    assert!(store.delete_account(again.id, at(9), &entry).await.is_err());
     assert_eq!(all(&store).await, before);
 }

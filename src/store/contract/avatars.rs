@@ -8,7 +8,7 @@ use crate::domain::ids::AvatarId;
 use crate::domain::user::User;
 use crate::store::{Store, StoreError};
 
-fn picture(make: &mut Maker, user: &User, kind: AvatarKind) -> Avatar {
+pub(super) fn picture(make: &mut Maker, user: &User, kind: AvatarKind) -> Avatar {
     Avatar {
         id: AvatarId::from_uuid(make.uuid()),
         account: user.account,

@@ -8,7 +8,7 @@ use crate::domain::ids::{ApiTokenId, GroupId, UserId};
 use crate::domain::token::ApiToken;
 use crate::store::{Retention, Store, StoreError, Unique};
 
-fn made(make: &mut Maker, account: &Account, name: &str, seconds: i64) -> ApiToken {
+pub(super) fn made(make: &mut Maker, account: &Account, name: &str, seconds: i64) -> ApiToken {
     ApiToken {
         id: ApiTokenId::from_uuid(make.uuid()),
         account: account.id,

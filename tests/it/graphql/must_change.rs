@@ -8,6 +8,7 @@ use crate::support::gateway::{Backend, Gateway, PASSWORD, on_both_stores, user_e
 
 on_both_stores!(
     it_sees_only_who_it_is_and_does_nothing_else,
+    it_reads_the_whole_schema_and_signs_out,
     changing_the_password_opens_the_rest,
     a_password_that_is_too_old_must_be_changed,
     new_passwords_are_held_against_the_policy,
@@ -84,6 +85,23 @@ async fn it_sees_only_who_it_is_and_does_nothing_else(backend: Backend) {
         "mutation {{ signIn(input: {{login: \"root@system\", password: \"{PASSWORD}\"}}) {{ user {{ email }} }} }}"
     );
     assert_eq!(gateway.nobody().error(&query).await, "FORBIDDEN");
+}
+
+async fn it_reads_the_whole_schema_and_signs_out(backend: Backend) {
+    let gateway = Gateway::start(backend).await;
+    let acme = gateway.account("acme").await;
+    gateway
+        .user_with(&acme, "ann", |new| new.must_change_password = true)
+        .await;
+    let me = gateway.sign_in("ann@acme").await;
+    let schema = me.data(include_str!("introspection.graphql")).await;
+    let types = schema["__schema"]["types"].as_array().unwrap();
+    assert!(types.iter().any(|t| t["name"] == "ChangePasswordPayload"));
+    let query = "{ __type(name: \"User\") { fields { name } } }";
+    assert!(me.data(query).await["__type"]["fields"].is_array());
+    let done = me.data("mutation { signOut { done } }").await;
+    assert_eq!(done["signOut"]["done"], json!(true));
+    assert_eq!(me.error("{ viewer { user { login } } }").await, "UNAUTHENTICATED");
 }
 
 async fn changing_the_password_opens_the_rest(backend: Backend) {

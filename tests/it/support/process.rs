@@ -169,7 +169,11 @@ impl<'a> With<'a> {
     }
 
     pub fn run(&self, args: &[&str]) -> Outcome {
-        run(self.command(args), "")
+        self.run_with_input(args, "")
+    }
+
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> Outcome {
+        run(self.command(args), input)
     }
 
     /// See [`Doorward::serve`].
