@@ -10,6 +10,7 @@ mod live;
 mod lockout;
 mod must_change;
 mod parallel;
+mod passwords;
 mod permissions;
 mod profile;
 mod reading;
