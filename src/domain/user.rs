@@ -88,29 +88,6 @@ impl From<Email> for String {
     }
 }
 
-/// Brings a telephone number to E.164 where it can be parsed (it must start with `+` and the country's code); anything
-/// else is kept as one line of at most 32 characters.
-///
-/// # Errors
-/// [`TextError`] when it is neither.
-pub fn phone(text: &str) -> Result<String, TextError> {
-    let text = line(text, 32)?;
-    if text.is_empty() {
-        return Err(TextError::Empty);
-    }
-    if !text.chars().any(|c| c.is_ascii_digit()) {
-        return Err(TextError::Invalid(
-            "holds no digit; write a telephone number such as +442071838750".to_owned(),
-        ));
-    }
-    Ok(match phonenumber::parse(None, &text) {
-        Ok(number) if text.starts_with('+') && number.is_valid() => {
-            number.format().mode(phonenumber::Mode::E164).to_string()
-        }
-        _ => text,
-    })
-}
-
 /// Which mails a user asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // seven independent switches of the product's settings page
@@ -321,13 +298,5 @@ mod tests {
             Email::parse(&format!("{}@example.org", "x".repeat(300))),
             Err(TextError::TooLong { .. })
         ));
-    }
-
-    #[test]
-    fn phones_become_e164_where_they_can() {
-        assert_eq!(phone("+44 20 7183 8750").unwrap(), "+442071838750");
-        assert_eq!(phone("ext. 12").unwrap(), "ext. 12");
-        assert!(phone("call me").is_err());
-        assert!(phone(&"1".repeat(33)).is_err());
     }
 }
