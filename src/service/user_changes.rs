@@ -122,7 +122,7 @@ impl UserWrites<'_> {
             return Err(Problem::at(&["login"], ErrorCode::Required, "login must not be empty").into());
         };
         let blank = User::new(id, account.id, login, account.default_language, caller.now());
-        let changes = UserChanges {
+        let mut changes = UserChanges {
             first_name: Some(input.first_name),
             last_name: Some(input.last_name),
             email: Some(input.email),
@@ -135,9 +135,13 @@ impl UserWrites<'_> {
             groups: Some(input.groups),
             ..UserChanges::default()
         };
+        self.guard_contacts(&blank, &mut changes, &mut problems);
         let mut user = self.apply(&account, &blank, changes, &mut problems).await?;
         if input.send_access_email {
-            problems.push(mail_off());
+            problems.push(match caller.principal().not_impersonating() {
+                Ok(()) => mail_off(),
+                Err(denied) => Problem::at(&["sendAccessEmail"], ErrorCode::NotAllowed, denied.to_string()),
+            });
         }
         if let Some(password) = &input.password {
             let services = &caller.services;
