@@ -9,7 +9,7 @@ use crate::domain::login::Login;
 use crate::domain::phone::phone;
 use crate::domain::text::line;
 use crate::domain::user::{Email, Notifications, User};
-use crate::service::audit::{diff, secret_changed, user_fields};
+use crate::service::audit::{made, secret_changed, user_fields};
 use crate::service::error::{expect, index};
 use crate::service::passwords::mail_off;
 use crate::service::users::{action_on, login_taken};
@@ -158,7 +158,7 @@ impl UserWrites<'_> {
         user.has_password = hash.is_some();
         user.password_changed_at = hash.as_ref().map(|_| user.created_at);
         user.must_change_password = hash.is_some() && input.must_change_password;
-        let mut changes = caller.named(diff(&Vec::new(), &user_fields(&user))).await?;
+        let mut changes = caller.named(made(&user_fields(&user))).await?;
         changes.extend(hash.as_ref().map(|_| secret_changed("password")));
         let audit = caller.audit(action_on("createUser", &user, &account, changes))?;
         match caller.store().create_user(&user, hash.as_ref(), &audit).await {

@@ -218,7 +218,7 @@ async fn a_given_password_replaces_the_old_one(backend: Backend) {
     assert_eq!(
         entries[1]["changes"],
         json!([
-            { "field": "mustChangePassword", "before": null, "after": "true" },
+            { "field": "mustChangePassword", "before": "false", "after": "true" },
             { "field": "password", "before": null, "after": "changed" },
         ])
     );
