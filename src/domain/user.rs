@@ -1,10 +1,10 @@
 //! A user: one person of one account.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::account::Language;
-use crate::domain::grant::{Grant, GrantTarget};
+use crate::domain::grant::{Grant, GrantSource, GrantTarget};
 use crate::domain::ids::{AccountId, AvatarId, GroupId, RoleId, UserId};
 use crate::domain::login::Login;
 use crate::domain::login_event::LoginEvent;
@@ -251,6 +251,33 @@ impl User {
             GrantTarget::Group(id) => Some(id),
             GrantTarget::Role(_) | GrantTarget::Master => None,
         }))
+    }
+
+    /// Takes the grants away that do not stay. Whoever is in no group for that reason is in `main` then, as of `at`: nobody
+    /// is in no group at all.
+    pub fn keep_grants(&mut self, stays: impl Fn(&Grant) -> bool, main: Option<GroupId>, at: Timestamp) {
+        let in_a_group = |grants: &[Grant]| grants.iter().any(|g| matches!(g.target, GrantTarget::Group(_)));
+        let was_in_a_group = in_a_group(&self.grants);
+        self.grants.retain(stays);
+        if let Some(main) = main.filter(|_| was_in_a_group && !in_a_group(&self.grants)) {
+            self.grants.push(Grant {
+                target: GrantTarget::Group(main),
+                source: GrantSource::Default,
+                directory_group_dn: None,
+                granted_by: None,
+                granted_at: at,
+            });
+        }
+    }
+
+    /// When its password expires: as the directory says, or by the account's policy.
+    #[must_use]
+    pub fn password_expiry(&self, max_age_days: Option<u32>) -> Option<Timestamp> {
+        if self.is_ldap || self.password_expires_at.is_some() {
+            return self.password_expires_at;
+        }
+        let age = SignedDuration::from_hours(24 * i64::from(max_age_days?));
+        self.password_changed_at?.checked_add(age).ok()
     }
 
     /// Can it sign in with any password at all?

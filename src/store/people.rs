@@ -27,7 +27,8 @@ pub struct NewPerson {
 #[async_trait]
 pub trait UserStore {
     /// Adds a user, with a local password when one is given. `has_password` and `password_changed_at` are the caller's
-    /// to fill in accordingly.
+    /// to fill in accordingly. A role or a group that is gone by then is not granted, just as if it were deleted right
+    /// after; whoever is in no group for that reason is in the Main group.
     ///
     /// # Errors
     /// [`Taken`](crate::store::StoreError::Taken) by the login.

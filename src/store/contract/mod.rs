@@ -15,6 +15,7 @@ pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod avatars;
 pub(crate) mod failures;
+pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod history;
 pub(crate) mod live;
@@ -53,6 +54,9 @@ macro_rules! contract_suite {
             }
             groups {
                 have_unique_folded_names, race_for_a_name, are_found_by_id, are_listed_filtered_and_paged,
+            grants {
+                of_what_is_gone_are_left_out, race_with_the_end_of_what_they_give,
+            }
                 are_inserted_in_bulk_or_not_at_all, are_updated_at_their_revision, leave_their_members_to_the_main_group,
             }
             history {

@@ -14,7 +14,7 @@ pub(crate) async fn are_updated_at_their_revision(store: Arc<dyn Store>) {
     let acme = make.stored_account(&store, "acme").await;
     make.stored_master(&store, &acme, "owner").await;
     let before = make.stored_user(&store, &acme, "ann").await;
-    let changed = full(&mut make, before.clone());
+    let changed = full(&store, &mut make, &acme, before.clone()).await;
     let changed = User {
         login: Login::parse("anna").unwrap(),
         locked_until: None,

@@ -30,6 +30,7 @@ mod connect;
 mod documents;
 mod error;
 mod failures;
+mod grants;
 mod group;
 mod history;
 mod indexes;

@@ -113,6 +113,23 @@ fn new_password(change: &PasswordChange) -> Vec<Document> {
     let history = if change.keep_history == 0 {
         doc! { "$literal": [] }
     } else {
+/// Everything of a user that replacing it replaces.
+fn replacement(user: &User) -> Result<Document> {
+    let mut fields = serialize_to_document(&UserDocument::from(user))
+        .map_err(|e| StoreError::Corrupt(format!("the user cannot be written: {e}")))?;
+    for kept in KEPT {
+        fields.remove(kept);
+    }
+    let mut change = doc! {};
+    if user.is_ldap {
+        fields.insert("has_password", false);
+        fields.insert("password_changed_at", Bson::Null);
+        change.insert("$unset", doc! { "password": "" });
+    }
+    change.insert("$set", fields);
+    Ok(change)
+}
+
         let earlier = doc! { "$ifNull": ["$password.history", []] };
         let latest = doc! { "$cond": [
             { "$eq": [{ "$type": "$password.hash" }, "string"] },
@@ -144,7 +161,8 @@ impl UserStore for MongoStore {
             (self, user, password, audit),
             |session, (store, user, password, audit)| {
                 Box::pin(async move {
-                    store.insert_user(session, user, *password).await?;
+                    let user = store.grants_that_hold(session, user.account, None, user).await?;
+                    store.insert_user(session, &user, *password).await?;
                     store.write_audit(session, audit).await
                 })
             },
@@ -179,20 +197,8 @@ impl UserStore for MongoStore {
     }
 
     async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<()> {
-        let mut fields = serialize_to_document(&UserDocument::from(user))
-            .map_err(|e| StoreError::Corrupt(format!("the user cannot be written: {e}")))?;
-        for kept in KEPT {
-            fields.remove(kept);
-        }
-        let mut change = doc! {};
-        if user.is_ldap {
-            fields.insert("has_password", false);
-            fields.insert("password_changed_at", Bson::Null);
-            change.insert("$unset", doc! { "password": "" });
-        }
-        change.insert("$set", fields);
-        let context = (self, user, expected_revision, change, audit);
-        self.transaction(context, |session, (store, user, expected, change, audit)| {
+        let context = (self, user, expected_revision, audit);
+        self.transaction(context, |session, (store, user, expected, audit)| {
             Box::pin(async move {
                 let before = store.stored_user(session, user.id, Some(*expected)).await?;
                 // Whoever leaves the directory has no password yet.
@@ -203,8 +209,10 @@ impl UserStore for MongoStore {
                 round_trip("update");
                 store
                     .users
-                    .update_one(exactly(&before), change.clone())
+                    .update_one(exactly(&before), change)
                     .session(&mut *session)
+                let holding = store.grants_that_hold(session, before.account, Some(&before), user);
+                let change = replacement(&holding.await?)?;
                     .await?;
                 if user.status == UserStatus::Disabled {
                     let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };

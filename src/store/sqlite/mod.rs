@@ -10,6 +10,7 @@ mod avatar;
 mod connection;
 mod error;
 mod failures;
+mod grants;
 mod group;
 mod history;
 mod keyset;

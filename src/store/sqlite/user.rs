@@ -1,13 +1,11 @@
 //! Users and their passwords.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
-use crate::domain::grant::{Grant, GrantSource, GrantTarget};
-use crate::domain::ids::{AccountId, GroupId, SessionId, UserId};
+use crate::domain::ids::{AccountId, SessionId, UserId};
 use crate::domain::login::Login;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
@@ -15,7 +13,7 @@ use crate::domain::text::fold;
 use crate::domain::user::{User, UserStatus};
 use crate::store::sqlite::names::Name;
 use crate::store::sqlite::rows::{self, Columns, Id, by_ids, first, json, millis, opt_json, opt_millis, select};
-use crate::store::sqlite::{SqliteStore, account, audit, session, user_list};
+use crate::store::sqlite::{SqliteStore, account, audit, grants, session, user_list};
 use crate::store::{FailureKey, Result, StoreError, UserStore};
 
 const REVISION: &str = "SELECT revision FROM users WHERE id = ?";
@@ -75,57 +73,7 @@ pub(super) fn insert(connection: &Connection, user: &User, password: Option<&Pas
             millis(user.updated_at),
             user.revision,
         ])?;
-    index_grants(connection, user)
-}
-
-/// What the filters by role and by group look into.
-fn index_grants(connection: &Connection, user: &User) -> Result<()> {
-    let mut with_role = connection.prepare_cached("INSERT INTO user_roles (role, user) VALUES (?, ?)")?;
-    for role in user.roles() {
-        with_role.execute([role.blob(), user.id.blob()])?;
-    }
-    let mut in_group = connection.prepare_cached("INSERT INTO user_groups (group_id, user) VALUES (?, ?)")?;
-    for group in user.groups() {
-        in_group.execute([group.blob(), user.id.blob()])?;
-    }
-    Ok(())
-}
-
-/// Takes a grant from each of the users that `holders` finds by one value; who is in no group then is put into `main`.
-pub(super) fn take_grant(
-    tx: &Transaction<'_>,
-    holders: &'static str,
-    value: [u8; 16],
-    target: GrantTarget,
-    main: Option<GroupId>,
-    at: Timestamp,
-) -> Result<()> {
-    let holders = rows::all(tx, holders, [value], |row| row.get::<Vec<u8>>())?;
-    let mut forget_roles = tx.prepare_cached("DELETE FROM user_roles WHERE user = ?1 AND role = ?2")?;
-    let mut forget_groups = tx.prepare_cached("DELETE FROM user_groups WHERE user = ?1 AND group_id = ?2")?;
-    let mut join = tx.prepare_cached("INSERT INTO user_groups (group_id, user) VALUES (?, ?)")?;
-    let mut change =
-        tx.prepare_cached("UPDATE users SET grants = ?, updated_at = ?, revision = revision + 1 WHERE id = ?")?;
-    for user in holders {
-        let found: Option<Vec<Grant>> = first(tx, "SELECT grants FROM users WHERE id = ?", [&user], |row| row.json())?;
-        let mut grants = found.unwrap_or_default();
-        grants.retain(|grant| grant.target != target);
-        forget_roles.execute(params![user, value])?;
-        forget_groups.execute(params![user, value])?;
-        let in_a_group = grants.iter().any(|g| matches!(g.target, GrantTarget::Group(_)));
-        if let Some(main) = main.filter(|_| !in_a_group) {
-            grants.push(Grant {
-                target: GrantTarget::Group(main),
-                source: GrantSource::Default,
-                directory_group_dn: None,
-                granted_by: None,
-                granted_at: at,
-            });
-            join.execute(params![main.blob(), user])?;
-        }
-        change.execute(params![json(&grants)?, millis(at), user])?;
-    }
-    Ok(())
+    grants::index(connection, user)
 }
 
 /// Refuses to take away the last active master; one who has no way to sign in does not stand in for one who has. Writers
@@ -144,9 +92,16 @@ fn spare_last_master(connection: &Connection, user: UserId) -> Result<()> {
     if last { Err(StoreError::LastMaster) } else { Ok(()) }
 }
 
-fn is_ldap(connection: &Connection, user: UserId) -> Result<bool> {
-    let mut stored = connection.prepare_cached("SELECT is_ldap FROM users WHERE id = ?")?;
-    Ok(stored.query_row([user.blob()], |row| row.get(0))?)
+/// The account, and whether the password is the directory's.
+fn stored(connection: &Connection, user: UserId) -> Result<(AccountId, bool)> {
+    let read = |row: &mut Columns<'_>| Ok((row.id()?, row.get()?));
+    let found = first(
+        connection,
+        "SELECT account, is_ldap FROM users WHERE id = ?",
+        [user.blob()],
+        read,
+    )?;
+    found.ok_or(StoreError::NotFound)
 }
 
 /// Replaces what an update may replace.
@@ -186,7 +141,7 @@ fn replace(tx: &Transaction<'_>, user: &User) -> Result<()> {
     ] {
         tx.prepare_cached(sql)?.execute([user.id.blob()])?;
     }
-    index_grants(tx, user)
+    grants::index(tx, user)
 }
 
 #[async_trait]
@@ -199,6 +154,7 @@ impl UserStore for SqliteStore {
         })
         .await
     }
+            let user = grants::that_hold(tx, user.account, user)?;
 
     async fn create_first_user(&self, user: &User, password: &PasswordHash, entry: &AuditEntry) -> Result<bool> {
         let (user, password, entry) = (user.clone(), password.clone(), entry.clone());
@@ -218,8 +174,9 @@ impl UserStore for SqliteStore {
         let (user, entry) = (user.clone(), entry.clone());
         self.write("update_user", move |tx| {
             account::expect_revision(tx, REVISION, user.id, expected_revision)?;
-            // Whoever leaves the directory has no password yet.
-            if !user.is_active_master() || (!user.is_ldap && is_ldap(tx, user.id)?) {
+            let (account, was_ldap) = stored(tx, user.id)?;
+            // Whoever leaves the directory has no password yet, and a local one may be refused.
+            if !user.is_active_master() || (!user.is_ldap && was_ldap) {
                 spare_last_master(tx, user.id)?;
             }
             replace(tx, &user)?;
@@ -227,6 +184,7 @@ impl UserStore for SqliteStore {
                 session::end_all(tx, user.id, None)?;
             }
             if user.is_ldap {
+            let user = grants::that_hold(tx, account, user)?;
                 tx.prepare_cached(
                     "UPDATE users SET password_hash = NULL, password_history = '[]', password_changed_at = NULL WHERE id = ?",
                 )?
