@@ -297,6 +297,11 @@ impl ExistingAccounts<'_> {
             let audit = caller.audit(action_on("updateAccount", &before, before.id, differences))?;
             match caller.store().update_account(&after, before.revision, &audit).await {
                 Ok(()) => return Ok(after),
+                Err(StoreError::LastMaster) => {
+                    let message =
+                        "None of its masters signs in with the directory; make one of them an LDAP user first.";
+                    return Err(Problem::at(&["directoryOnly"], ErrorCode::LastMaster, message).into());
+                }
                 Err(StoreError::Conflict { .. }) => {} // somebody else moved on; each turn reads a newer one
                 Err(StoreError::NotFound) => return Err(no_such_account().into()),
                 Err(error) => return Err(error.into()),

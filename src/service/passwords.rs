@@ -244,7 +244,7 @@ impl Services {
             )
             .into());
         }
-        if account.directory_only && !account.name.is_system() {
+        if account.refuses_local_passwords() {
             let message = "The account takes passwords of its directory only.";
             return Err(Problem::new(ErrorCode::DirectoryOnly, message).into());
         }

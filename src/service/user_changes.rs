@@ -283,6 +283,13 @@ impl UserWrites<'_> {
             user.has_password = false;
             user.must_change_password = false;
         }
+        if before.is_ldap && !user.is_ldap {
+            // What the directory said of them, and gave them, goes with it.
+            (user.directory_link, user.password_expires_at) = (None, None);
+            let main = self.caller.store().main_group(account.id).await?;
+            let now = self.caller.now();
+            user.keep_grants(|g| g.source != GrantSource::Directory, main.map(|main| main.id), now);
+        }
         if let Some(is_master) = changes.is_master {
             self.set_master(account, &mut user, is_master, problems);
         }

@@ -40,13 +40,14 @@ pub trait UserStore {
 
     /// Replaces a user whose revision is still `expected_revision`; `user.revision` is the new one. What belongs to other
     /// intents stays as it is stored: account, time of creation, password, last sign-in, lock. A user that is disabled by
-    /// this loses its sessions in the same step; one that turns into an LDAP user loses its local password.
+    /// this, or signs in another way from now on, loses its sessions in the same step; one that turns into an LDAP user
+    /// loses its local password. What is granted is looked at as in [`Self::create_user`].
     ///
     /// # Errors
     /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound),
     /// [`Taken`](crate::store::StoreError::Taken), and [`LastMaster`](crate::store::StoreError::LastMaster) when no other
     /// active master would be left, also when two try at once; one without a password and without the directory's does not
-    /// stand in for one who can sign in.
+    /// stand in for one who can sign in, nor does one with a local password where these are refused.
     async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
 
     /// Sets a local password at `expected_revision`, keeps the old hash in the history, grows the revision by one, and

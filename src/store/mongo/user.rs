@@ -83,15 +83,20 @@ impl MongoStore {
     /// Makes sure, as a part of a transaction, that `user`'s account has an active master besides it; one who has no way to
     /// sign in does not stand in for one who has.
     async fn spare_master(&self, session: &mut ClientSession, user: &User) -> std::result::Result<(), Halt> {
-        self.serialise(session, user.account).await?;
+        let account = self.serialise(session, user.account).await?;
+        let refuses_local = account.refuses_local_passwords();
         let mut others = doc! {
             "account": Id::from(user.account),
             "grants.master": true,
             "status": word(&UserStatus::Active)?,
             "_id": { "$ne": Id::from(user.id) },
         };
-        if user.has_way_in() {
-            others.insert("$or", vec![doc! { "is_ldap": true }, doc! { "has_password": true }]);
+        if user.is_ldap || (user.has_password && !refuses_local) {
+            let mut ways_in = vec![doc! { "is_ldap": true }];
+            if !refuses_local {
+                ways_in.push(doc! { "has_password": true });
+            }
+            others.insert("$or", ways_in);
         }
         round_trip("find");
         let another = self
@@ -108,11 +113,6 @@ impl MongoStore {
     }
 }
 
-/// A new hash in front of the earlier ones. Whatever the caller gave is a literal: a hash begins with `$`, as fields do.
-fn new_password(change: &PasswordChange) -> Vec<Document> {
-    let history = if change.keep_history == 0 {
-        doc! { "$literal": [] }
-    } else {
 /// Everything of a user that replacing it replaces.
 fn replacement(user: &User) -> Result<Document> {
     let mut fields = serialize_to_document(&UserDocument::from(user))
@@ -130,6 +130,11 @@ fn replacement(user: &User) -> Result<Document> {
     Ok(change)
 }
 
+/// A new hash in front of the earlier ones. Whatever the caller gave is a literal: a hash begins with `$`, as fields do.
+fn new_password(change: &PasswordChange) -> Vec<Document> {
+    let history = if change.keep_history == 0 {
+        doc! { "$literal": [] }
+    } else {
         let earlier = doc! { "$ifNull": ["$password.history", []] };
         let latest = doc! { "$cond": [
             { "$eq": [{ "$type": "$password.hash" }, "string"] },
@@ -201,20 +206,20 @@ impl UserStore for MongoStore {
         self.transaction(context, |session, (store, user, expected, audit)| {
             Box::pin(async move {
                 let before = store.stored_user(session, user.id, Some(*expected)).await?;
-                // Whoever leaves the directory has no password yet.
+                // Whoever leaves the directory has no password yet, and a local one may be refused.
                 let stays = user.is_active_master() && (user.is_ldap || !before.is_ldap);
                 if before.is_active_master() && !stays {
                     store.spare_master(session, &before).await?;
                 }
+                let holding = store.grants_that_hold(session, before.account, Some(&before), user);
+                let change = replacement(&holding.await?)?;
                 round_trip("update");
                 store
                     .users
                     .update_one(exactly(&before), change)
                     .session(&mut *session)
-                let holding = store.grants_that_hold(session, before.account, Some(&before), user);
-                let change = replacement(&holding.await?)?;
                     .await?;
-                if user.status == UserStatus::Disabled {
+                if user.status == UserStatus::Disabled || user.is_ldap != before.is_ldap {
                     let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
                     store.end_sessions(session, sessions).await?;
                 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use crate::domain::account::AccountName;
 use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
 use crate::domain::ids::{AccountId, SessionId, UserId};
@@ -81,12 +82,16 @@ pub(super) fn insert(connection: &Connection, user: &User, password: Option<&Pas
 fn spare_last_master(connection: &Connection, user: UserId) -> Result<()> {
     let last: bool = connection
         .prepare_cached(
-            "SELECT is_master AND status = 'ACTIVE' AND NOT EXISTS (SELECT 1 FROM users other \
-             WHERE other.account = users.account AND other.is_master AND other.status = 'ACTIVE' \
-             AND other.id <> users.id AND (other.is_ldap OR other.password_hash IS NOT NULL \
-             OR NOT (users.is_ldap OR users.password_hash IS NOT NULL))) FROM users WHERE id = ?",
+            "WITH masters AS (SELECT users.id, users.is_ldap OR (users.password_hash IS NOT NULL \
+             AND NOT (accounts.directory_only AND accounts.name <> ?2)) AS way_in \
+             FROM users JOIN accounts ON accounts.id = users.account \
+             WHERE users.account = (SELECT account FROM users WHERE id = ?1) \
+             AND users.is_master AND users.status = 'ACTIVE') \
+             SELECT EXISTS (SELECT 1 FROM masters WHERE id = ?1) AND NOT EXISTS (SELECT 1 FROM masters other \
+             WHERE other.id <> ?1 AND (other.way_in OR NOT (SELECT way_in FROM masters WHERE id = ?1))) \
+             FROM users WHERE id = ?1",
         )?
-        .query_row([user.blob()], |row| row.get(0))
+        .query_row(params![user.blob(), AccountName::SYSTEM], |row| row.get(0))
         .optional()?
         .ok_or(StoreError::NotFound)?;
     if last { Err(StoreError::LastMaster) } else { Ok(()) }
@@ -149,12 +154,12 @@ impl UserStore for SqliteStore {
     async fn create_user(&self, user: &User, password: Option<&PasswordHash>, entry: &AuditEntry) -> Result<()> {
         let (user, password, entry) = (user.clone(), password.cloned(), entry.clone());
         self.write("create_user", move |tx| {
+            let user = grants::that_hold(tx, user.account, user)?;
             insert(tx, &user, password.as_ref())?;
             audit::insert(tx, &entry)
         })
         .await
     }
-            let user = grants::that_hold(tx, user.account, user)?;
 
     async fn create_first_user(&self, user: &User, password: &PasswordHash, entry: &AuditEntry) -> Result<bool> {
         let (user, password, entry) = (user.clone(), password.clone(), entry.clone());
@@ -179,12 +184,12 @@ impl UserStore for SqliteStore {
             if !user.is_active_master() || (!user.is_ldap && was_ldap) {
                 spare_last_master(tx, user.id)?;
             }
+            let user = grants::that_hold(tx, account, user)?;
             replace(tx, &user)?;
-            if user.status == UserStatus::Disabled {
+            if user.status == UserStatus::Disabled || user.is_ldap != was_ldap {
                 session::end_all(tx, user.id, None)?;
             }
             if user.is_ldap {
-            let user = grants::that_hold(tx, account, user)?;
                 tx.prepare_cached(
                     "UPDATE users SET password_hash = NULL, password_history = '[]', password_changed_at = NULL WHERE id = ?",
                 )?

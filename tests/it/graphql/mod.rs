@@ -21,4 +21,5 @@ mod stats;
 mod tokens;
 mod two_gateways;
 mod users;
+mod ways_in;
 mod writing;
