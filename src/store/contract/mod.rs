@@ -50,15 +50,16 @@ macro_rules! contract_suite {
             failures {
                 count_up_to_a_lock, lock_from_the_last_failure_on, start_again_after_their_window, are_apart_by_key,
                 show_as_the_users_lock_only_when_told, are_reset_by_a_success, never_lock_without_a_threshold,
-                lose_no_failure_to_concurrency, are_cleared_everywhere_by_an_unlock, tell_an_unlock_whether_they_locked, count_attempts_by_window,
+                lose_no_failure_to_concurrency, of_another_network_keep_the_users_lock,
+                are_cleared_everywhere_by_an_unlock, tell_an_unlock_whether_they_locked, count_attempts_by_window,
                 count_concurrent_attempts,
             }
             grants {
                 of_what_is_gone_are_left_out, race_with_the_end_of_what_they_give,
             }
-                are_inserted_in_bulk_or_not_at_all, are_updated_at_their_revision, leave_their_members_to_the_main_group,
             groups {
                 have_unique_folded_names, race_for_a_name, are_found_by_id, are_listed_filtered_and_paged,
+                are_inserted_in_bulk_or_not_at_all, are_updated_at_their_revision, leave_their_members_to_the_main_group,
             }
             history {
                 reads_back_whole, is_filtered_and_paged, is_paged_under_new_sign_ins, gives_the_recent_ones_of_many_users,
@@ -106,8 +107,8 @@ macro_rules! contract_suite {
             user_changes {
                 are_updated_at_their_revision, keep_what_other_intents_own, cannot_take_a_login,
                 race_at_a_revision, lose_sessions_when_disabled, lose_the_password_to_the_directory,
-            }
                 lose_sessions_with_the_way_in,
+            }
             user_lists {
                 agree_with_the_model_in_every_order, count_like_the_model, are_paged_in_every_order,
                 are_paged_under_concurrent_inserts, find_search_prefixes_literally, answer_each_filter_with_its_own_page,
