@@ -12,6 +12,7 @@ mod logging;
 mod names;
 mod output;
 mod password;
+mod policy;
 mod role;
 mod schema;
 mod seed;
