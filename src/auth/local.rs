@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::auth::{Attempt, Authenticator, HashError, HashPool, Right, Verdict};
+use crate::domain::account::Account;
 use crate::domain::login_event::{LoginMethod, LoginOutcome};
 
 /// Checks against the stored argon2id hash. For a user without a password, and for nobody, a dummy is checked instead.
@@ -28,8 +29,8 @@ impl Authenticator for LocalAuthenticator {
     async fn authenticate(&self, attempt: &Attempt<'_>) -> Result<Verdict, HashError> {
         let stored = attempt.user.and_then(|c| c.credentials.hash.as_ref());
         let checked = self.hashes.check(attempt.password, stored).await?;
-        // Where local passwords are refused a right one opens nothing; operators keep their way in.
-        let refuses_local = attempt.account.is_some_and(|a| a.directory_only && !a.name.is_system());
+        // Where local passwords are refused a right one opens nothing.
+        let refuses_local = attempt.account.is_some_and(Account::refuses_local_passwords);
         Ok(match (attempt.user, checked.right) {
             (None, _) => Verdict::refused(LoginOutcome::UnknownUser),
             (Some(_), false) => Verdict::refused(LoginOutcome::WrongPassword),

@@ -6,12 +6,14 @@ use serde::Serialize;
 use crate::cli::Format;
 use crate::cli::names::{self, BY_NAME, explained};
 use crate::cli::output::{Output, Table, or_dash};
+use crate::cli::policy::{PolicyArgs, PolicyJson};
 use crate::cli::session::Session;
 use crate::cli::user::LanguageArg;
 use crate::domain::account::{Account, AccountStatus, Language};
+use crate::domain::password::PasswordPolicy;
 use crate::domain::query::AccountFilter;
 use crate::graphql::node_id::encode;
-use crate::service::{AccountChanges, AccountInput};
+use crate::service::{AccountChanges, AccountInput, PolicyChanges};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AccountCommand {
@@ -25,12 +27,17 @@ pub(super) enum AccountCommand {
         /// The configured directory that its LDAP users sign in with
         #[arg(long, value_name = "NAME")]
         directory: Option<String>,
+        /// Refuse local passwords; takes --directory
+        #[arg(long)]
+        directory_only: bool,
         /// IANA name of the zone that its days begin in [default: UTC]
         #[arg(long, value_name = "ZONE")]
         time_zone: Option<String>,
         /// Language of new users [default: en]
         #[arg(long, value_enum)]
         language: Option<LanguageArg>,
+        #[command(flatten)]
+        policy: PolicyArgs,
         #[command(flatten)]
         format: Format,
     },
@@ -61,6 +68,8 @@ pub(super) enum AccountCommand {
         #[arg(long, value_enum)]
         language: Option<LanguageArg>,
         #[command(flatten)]
+        policy: PolicyArgs,
+        #[command(flatten)]
         format: Format,
     },
     /// Delete an account with its people, roles, groups, history and log
@@ -69,6 +78,8 @@ pub(super) enum AccountCommand {
         /// The account's name once more
         #[arg(long, value_name = "NAME")]
         confirm_name: String,
+        #[command(flatten)]
+        format: Format,
     },
     /// Let nobody of an account sign in; its sessions end, nothing is lost
     Freeze {
@@ -90,8 +101,10 @@ pub(super) async fn run(session: &Session, command: AccountCommand) -> anyhow::R
             name,
             title,
             directory,
+            directory_only,
             time_zone,
             language,
+            policy,
             format,
         } => {
             let input = AccountInput {
@@ -100,7 +113,8 @@ pub(super) async fn run(session: &Session, command: AccountCommand) -> anyhow::R
                 time_zone,
                 default_language: language.map(Language::from),
                 directory,
-                ..AccountInput::default()
+                directory_only,
+                password_policy: PolicyChanges::from(policy).over(PasswordPolicy::default()),
             };
             let account = session
                 .caller
@@ -119,6 +133,7 @@ pub(super) async fn run(session: &Session, command: AccountCommand) -> anyhow::R
             directory_only,
             time_zone,
             language,
+            policy,
             format,
         } => {
             let id = names::account(&session.caller, &name).await?.id;
@@ -128,12 +143,17 @@ pub(super) async fn run(session: &Session, command: AccountCommand) -> anyhow::R
                 default_language: language.map(Language::from),
                 directory: if no_directory { Some(None) } else { directory.map(Some) },
                 directory_only,
+                password_policy: policy.into(),
                 ..AccountChanges::default()
             };
             let updated = session.caller.change_accounts()?.update(Some(id), changes).await;
             report(format, &updated.map_err(explained)?, "updated")
         }
-        AccountCommand::Delete { name, confirm_name } => {
+        AccountCommand::Delete {
+            name,
+            confirm_name,
+            format,
+        } => {
             let account = names::account(&session.caller, &name).await?;
             let deleted = session
                 .caller
@@ -141,9 +161,7 @@ pub(super) async fn run(session: &Session, command: AccountCommand) -> anyhow::R
                 .delete(Some(account.id), &confirm_name)
                 .await;
             deleted.map_err(explained)?;
-            let mut out = Output::new(false);
-            out.line(&format!("deleted {}", account.name))?;
-            out.finish()
+            report(format, &account, "deleted")
         }
         AccountCommand::Freeze { name, format } => {
             let account = set_status(session, &name, AccountStatus::Frozen).await?;
@@ -236,6 +254,7 @@ struct AccountJson<'a> {
     default_language: Language,
     directory: Option<&'a str>,
     directory_only: bool,
+    password_policy: PolicyJson,
     created_at: String,
     revision: i64,
 }
@@ -251,6 +270,7 @@ impl<'a> From<&'a Account> for AccountJson<'a> {
             default_language: account.default_language,
             directory: account.directory.as_deref(),
             directory_only: account.directory_only,
+            password_policy: account.password_policy.into(),
             created_at: account.created_at.to_string(),
             revision: account.revision,
         }

@@ -51,7 +51,11 @@ fn line(problem: &Problem, lists: &[(&str, &[String])]) -> String {
         .message
         .strip_prefix(&path)
         .map_or(problem.message.as_str(), str::trim_start);
-    let mut argument = argument(field);
+    let mut argument = match (field.as_str(), problem.path.get(1).map(String::as_str)) {
+        ("notifications", Some("email")) => "--alert-email".to_owned(),
+        ("passwordPolicy", Some(rule)) => argument(rule),
+        _ => argument(field),
+    };
     let given = lists.iter().find(|(name, _)| name == field).map(|(_, given)| *given);
     let index = problem.path.get(1).and_then(|index| index.parse::<usize>().ok());
     if let Some(text) = given.zip(index).and_then(|(given, index)| given.get(index)) {

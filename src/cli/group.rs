@@ -1,5 +1,6 @@
 //! `doorward group …`
 
+use anyhow::Context as _;
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -44,6 +45,8 @@ pub(super) enum GroupCommand {
     Delete {
         #[arg(value_name = "NAME@ACCOUNT")]
         name: String,
+        #[command(flatten)]
+        format: Format,
     },
     /// List the groups of an account
     List {
@@ -86,13 +89,13 @@ pub(super) async fn run(session: &Session, command: GroupCommand) -> anyhow::Res
             let updated = session.caller.change_groups()?.update(Some(group), changes).await;
             report(format, "updated", &updated.map_err(explained)?, &account)
         }
-        GroupCommand::Delete { name } => {
-            let (group, _) = named(session, &name).await?;
-            let deleted = session.caller.change_groups()?.delete(Some(group)).await;
+        GroupCommand::Delete { name, format } => {
+            let (id, account) = named(session, &name).await?;
+            let found = session.caller.groups_by_ids(&[id]).await?.pop();
+            let group = found.with_context(|| format!("there is no group {name:?} any more"))?;
+            let deleted = session.caller.change_groups()?.delete(Some(id)).await;
             deleted.map_err(explained)?;
-            let mut out = Output::new(false);
-            out.line(&format!("deleted {name}"))?;
-            out.finish()
+            report(format, "deleted", &group, &account)
         }
         GroupCommand::List { account, format } => list(session, &account, format).await,
     }

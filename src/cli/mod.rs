@@ -13,6 +13,7 @@ mod logging;
 mod names;
 mod output;
 mod password;
+mod policy;
 mod progress;
 mod role;
 mod schema;

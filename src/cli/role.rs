@@ -1,5 +1,6 @@
 //! `doorward role …`
 
+use anyhow::Context as _;
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -55,6 +56,8 @@ pub(super) enum RoleCommand {
     Delete {
         #[arg(value_name = "NAME@ACCOUNT")]
         name: String,
+        #[command(flatten)]
+        format: Format,
     },
     /// List the roles of an account
     List {
@@ -105,13 +108,13 @@ pub(super) async fn run(session: &Session, command: RoleCommand) -> anyhow::Resu
             let role = updated.map_err(|error| explain(error, &[("permissions", &permissions)]))?;
             report(format, "updated", &role, &account)
         }
-        RoleCommand::Delete { name } => {
-            let (role, _) = named(session, &name).await?;
-            let deleted = session.caller.change_roles()?.delete(Some(role)).await;
+        RoleCommand::Delete { name, format } => {
+            let (id, account) = named(session, &name).await?;
+            let found = session.caller.roles_by_ids(&[id]).await?.pop();
+            let role = found.with_context(|| format!("there is no role {name:?} any more"))?;
+            let deleted = session.caller.change_roles()?.delete(Some(id)).await;
             deleted.map_err(explained)?;
-            let mut out = Output::new(false);
-            out.line(&format!("deleted {name}"))?;
-            out.finish()
+            report(format, "deleted", &role, &account)
         }
         RoleCommand::List { account, format } => list(session, &account, format).await,
     }

@@ -1,5 +1,7 @@
 //! `doorward token …`
 
+use std::collections::{BTreeSet, HashMap};
+
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -10,8 +12,10 @@ use crate::cli::failure::Usage;
 use crate::cli::names::{self, explained};
 use crate::cli::output::{Output, Table, or_dash};
 use crate::cli::session::Session;
+use crate::domain::ids::{GroupId, RoleId, UserId};
 use crate::domain::text::fold;
 use crate::domain::token::ApiToken;
+use crate::domain::user::User;
 use crate::graphql::node_id::encode;
 use crate::service::TokenInput;
 
@@ -38,6 +42,8 @@ pub(super) enum TokenCommand {
     Revoke {
         #[arg(value_name = "NAME@ACCOUNT")]
         name: String,
+        #[command(flatten)]
+        format: Format,
     },
     /// List the API tokens of an account
     List {
@@ -70,8 +76,9 @@ pub(super) async fn run(session: &Session, command: TokenCommand) -> anyhow::Res
             let (token, secret) = made.map_err(explained)?;
             let mut out = Output::new(format.json);
             if out.is_json() {
+                let names = Names::of(session, std::slice::from_ref(&token)).await?;
                 out.value(&Created {
-                    token: TokenJson::new(&token, now),
+                    token: TokenJson::new(&token, &names, now),
                     secret: secret.expose(),
                 })?;
             } else {
@@ -79,7 +86,7 @@ pub(super) async fn run(session: &Session, command: TokenCommand) -> anyhow::Res
             }
             out.finish()
         }
-        TokenCommand::Revoke { name } => {
+        TokenCommand::Revoke { name, format } => {
             let (token, account) = names::split(&name, "NAME")?;
             let account = names::account(&session.caller, account).await?;
             let tokens = session.caller.tokens_of_accounts(&[account.id]).await?;
@@ -91,9 +98,14 @@ pub(super) async fn run(session: &Session, command: TokenCommand) -> anyhow::Res
                 );
             };
             let revoked = session.caller.write_tokens()?.revoke(Some(found.id)).await;
-            revoked.map_err(explained)?;
-            let mut out = Output::new(false);
-            out.line(&format!("revoked {}@{}", found.name, account.name))?;
+            let revoked = revoked.map_err(explained)?;
+            let mut out = Output::new(format.json);
+            if out.is_json() {
+                let names = Names::of(session, std::slice::from_ref(&revoked)).await?;
+                out.value(&TokenJson::new(&revoked, &names, now))?;
+            } else {
+                out.line(&format!("revoked {}@{}", found.name, account.name))?;
+            }
             out.finish()
         }
         TokenCommand::List { account, format } => {
@@ -101,8 +113,9 @@ pub(super) async fn run(session: &Session, command: TokenCommand) -> anyhow::Res
             let tokens = session.caller.tokens_of_accounts(&[account.id]).await?;
             let mut out = Output::new(format.json);
             if out.is_json() {
+                let names = Names::of(session, &tokens).await?;
                 for token in &tokens {
-                    out.element(&TokenJson::new(token, now))?;
+                    out.element(&TokenJson::new(token, &names, now))?;
                 }
                 out.end_list()?;
                 return out.finish();
@@ -142,12 +155,52 @@ fn row(token: &ApiToken, now: Timestamp) -> [String; 4] {
     ]
 }
 
+/// The names of what some tokens hold, and of who made them.
+#[derive(Debug)]
+struct Names {
+    roles: HashMap<RoleId, String>,
+    groups: HashMap<GroupId, String>,
+    /// `login@account`.
+    makers: HashMap<UserId, String>,
+}
+
+impl Names {
+    /// Reads all of them in as many look-ups as there are kinds, however many tokens there are.
+    async fn of(session: &Session, tokens: &[ApiToken]) -> anyhow::Result<Self> {
+        let caller = &session.caller;
+        let roles = distinct(tokens.iter().flat_map(|token| &token.roles));
+        let groups = distinct(tokens.iter().flat_map(|token| &token.groups));
+        let users = distinct(tokens.iter().filter_map(|token| token.created_by.as_ref()));
+        let users = caller.users_by_ids(&users).await?;
+        let accounts = distinct(users.iter().map(|user| &user.account));
+        let accounts = caller.accounts_by_ids(&accounts).await?;
+        let qualified = |user: &User| {
+            let account = accounts.iter().find(|account| account.id == user.account)?;
+            Some((user.id, format!("{}@{}", user.login, account.name)))
+        };
+        let roles = caller.roles_by_ids(&roles).await?;
+        let groups = caller.groups_by_ids(&groups).await?;
+        Ok(Self {
+            roles: roles.into_iter().map(|role| (role.id, role.name)).collect(),
+            groups: groups.into_iter().map(|group| (group.id, group.name)).collect(),
+            makers: users.iter().filter_map(qualified).collect(),
+        })
+    }
+}
+
+fn distinct<'a, T: Copy + Ord + 'a>(ids: impl Iterator<Item = &'a T>) -> Vec<T> {
+    ids.copied().collect::<BTreeSet<T>>().into_iter().collect()
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct TokenJson<'a> {
     id: String,
     name: &'a str,
+    roles: Vec<&'a str>,
+    groups: Vec<&'a str>,
     is_active: bool,
+    created_by: Option<&'a str>,
     created_at: String,
     last_used_at: Option<String>,
     expires_at: Option<String>,
@@ -161,11 +214,22 @@ struct Created<'a> {
 }
 
 impl<'a> TokenJson<'a> {
-    fn new(token: &'a ApiToken, now: Timestamp) -> Self {
+    fn new(token: &'a ApiToken, names: &'a Names, now: Timestamp) -> Self {
+        let (roles, groups) = (token.roles.iter(), token.groups.iter());
         Self {
             id: encode(token.id).0,
             name: &token.name,
+            // What is gone has no name any more.
+            roles: roles.filter_map(|id| names.roles.get(id)).map(String::as_str).collect(),
+            groups: groups
+                .filter_map(|id| names.groups.get(id))
+                .map(String::as_str)
+                .collect(),
             is_active: token.is_active(now),
+            created_by: token
+                .created_by
+                .and_then(|id| names.makers.get(&id))
+                .map(String::as_str),
             created_at: token.created_at.to_string(),
             last_used_at: token.last_used_at.map(|at| at.to_string()),
             expires_at: token.expires_at.map(|at| at.to_string()),

@@ -136,6 +136,12 @@ pub struct Account {
 impl Account {
     /// The longest title, in characters.
     pub const MAX_TITLE: usize = 200;
+
+    /// Does nobody of it sign in with a local password? Operators keep their way in, whatever the directory does.
+    #[must_use]
+    pub fn refuses_local_passwords(&self) -> bool {
+        self.directory_only && !self.name.is_system()
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod login;
 pub mod login_event;
 pub mod page;
 pub mod password;
+pub mod phone;
 pub mod query;
 pub mod role;
 pub mod session;

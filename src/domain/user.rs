@@ -1,10 +1,10 @@
 //! A user: one person of one account.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::account::Language;
-use crate::domain::grant::{Grant, GrantTarget};
+use crate::domain::grant::{Grant, GrantSource, GrantTarget};
 use crate::domain::ids::{AccountId, AvatarId, GroupId, RoleId, UserId};
 use crate::domain::login::Login;
 use crate::domain::login_event::LoginEvent;
@@ -86,29 +86,6 @@ impl From<Email> for String {
     fn from(email: Email) -> Self {
         email.0
     }
-}
-
-/// Brings a telephone number to E.164 where it can be parsed (it must start with `+` and the country's code); anything
-/// else is kept as one line of at most 32 characters.
-///
-/// # Errors
-/// [`TextError`] when it is neither.
-pub fn phone(text: &str) -> Result<String, TextError> {
-    let text = line(text, 32)?;
-    if text.is_empty() {
-        return Err(TextError::Empty);
-    }
-    if !text.chars().any(|c| c.is_ascii_digit()) {
-        return Err(TextError::Invalid(
-            "holds no digit; write a telephone number such as +442071838750".to_owned(),
-        ));
-    }
-    Ok(match phonenumber::parse(None, &text) {
-        Ok(number) if text.starts_with('+') && number.is_valid() => {
-            number.format().mode(phonenumber::Mode::E164).to_string()
-        }
-        _ => text,
-    })
 }
 
 /// Which mails a user asked for.
@@ -300,6 +277,33 @@ impl User {
         }))
     }
 
+    /// Takes the grants away that do not stay. Whoever is in no group for that reason is in `main` then, as of `at`: nobody
+    /// is in no group at all.
+    pub fn keep_grants(&mut self, stays: impl Fn(&Grant) -> bool, main: Option<GroupId>, at: Timestamp) {
+        let in_a_group = |grants: &[Grant]| grants.iter().any(|g| matches!(g.target, GrantTarget::Group(_)));
+        let was_in_a_group = in_a_group(&self.grants);
+        self.grants.retain(stays);
+        if let Some(main) = main.filter(|_| was_in_a_group && !in_a_group(&self.grants)) {
+            self.grants.push(Grant {
+                target: GrantTarget::Group(main),
+                source: GrantSource::Default,
+                directory_group_dn: None,
+                granted_by: None,
+                granted_at: at,
+            });
+        }
+    }
+
+    /// When its password expires: as the directory says, or by the account's policy.
+    #[must_use]
+    pub fn password_expiry(&self, max_age_days: Option<u32>) -> Option<Timestamp> {
+        if self.is_ldap || self.password_expires_at.is_some() {
+            return self.password_expires_at;
+        }
+        let age = SignedDuration::from_hours(24 * i64::from(max_age_days?));
+        self.password_changed_at?.checked_add(age).ok()
+    }
+
     /// Can it sign in with any password at all?
     #[must_use]
     pub fn has_way_in(&self) -> bool {
@@ -345,14 +349,6 @@ mod tests {
             Email::parse(&format!("{}@example.org", "x".repeat(300))),
             Err(TextError::TooLong { .. })
         ));
-    }
-
-    #[test]
-    fn phones_become_e164_where_they_can() {
-        assert_eq!(phone("+44 20 7183 8750").unwrap(), "+442071838750");
-        assert_eq!(phone("ext. 12").unwrap(), "ext. 12");
-        assert!(phone("call me").is_err());
-        assert!(phone(&"1".repeat(33)).is_err());
     }
 
     #[test]

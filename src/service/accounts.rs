@@ -13,7 +13,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::password::PasswordPolicy;
 use crate::domain::query::{AccountFilter, AccountOrder, UserFilter};
 use crate::domain::text::line;
-use crate::service::audit::{Action, account_fields, diff, gone};
+use crate::service::audit::{Action, account_fields, diff, gone, made};
 use crate::service::error::expect;
 use crate::service::{Caller, ErrorCode, Problem, Problems, Result};
 use crate::store::{StoreError, Unique};
@@ -297,6 +297,11 @@ impl ExistingAccounts<'_> {
             let audit = caller.audit(action_on("updateAccount", &before, before.id, differences))?;
             match caller.store().update_account(&after, before.revision, &audit).await {
                 Ok(()) => return Ok(after),
+                Err(StoreError::LastMaster) => {
+                    let message =
+                        "None of its masters signs in with the directory; make one of them an LDAP user first.";
+                    return Err(Problem::at(&["directoryOnly"], ErrorCode::LastMaster, message).into());
+                }
                 Err(StoreError::Conflict { .. }) => {} // somebody else moved on; each turn reads a newer one
                 Err(StoreError::NotFound) => return Err(no_such_account().into()),
                 Err(error) => return Err(error.into()),
@@ -384,7 +389,7 @@ impl AccountWrites<'_> {
         // Its own log goes with it, so the operators' log says that it went.
         let system = caller.store().account_by_name(&AccountName::system()).await?;
         let system = system.ok_or_else(|| StoreError::Corrupt("there is no system account".to_owned()))?;
-        let changes = gone(account_fields(&account));
+        let changes = gone(&account_fields(&account));
         let audit = caller.audit(action_on("deleteAccount", &account, system.id, changes))?;
         match caller.store().delete_account(account.id, caller.now(), &audit).await {
             Ok(()) => {}
@@ -444,7 +449,7 @@ impl Caller {
             updated_at: account.created_at,
             revision: 1,
         };
-        let changes = diff(&Vec::new(), &account_fields(account));
+        let changes = made(&account_fields(account));
         let audit = self.audit(action_on("createAccount", account, account.id, changes))?;
         match self.store().create_account(account, &group, &audit).await {
             Err(StoreError::Taken(Unique::AccountName)) => {

@@ -1,25 +1,21 @@
 //! Entries of the audit log, made here and written by the store together with the change.
 
-use std::fmt::Display;
+mod fields;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub(super) use fields::{
+    Fields, account_fields, diff, gone, group_fields, holders_lost, made, role_fields, secret_changed, user_fields,
+};
+
 use crate::access::{Principal, Reach};
-use crate::domain::account::Account;
 use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
-use crate::domain::grant::{Grant, GrantTarget};
-use crate::domain::group::Group;
 use crate::domain::ids::{AccountId, AuditEntryId, GroupId, RoleId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::AuditFilter;
-use crate::domain::role::Role;
-use crate::domain::user::User;
 use crate::service::history::Scoped;
 use crate::service::{Caller, Result, Services};
-
-/// What an object looks like in the audit log: the schema's field names and their values as text.
-pub(super) type Fields = Vec<(&'static str, Option<String>)>;
 
 /// What was done to which object.
 pub(super) struct Action<'a> {
@@ -147,157 +143,6 @@ impl Services {
     }
 }
 
-/// The fields that differ.
-pub(super) fn diff(before: &Fields, after: &Fields) -> Vec<FieldChange> {
-    let value_before = |field: &str| before.iter().find(|(f, _)| *f == field).and_then(|(_, v)| v.clone());
-    after
-        .iter()
-        .map(|(field, after)| FieldChange {
-            field: (*field).to_owned(),
-            before: value_before(field),
-            after: after.clone(),
-        })
-        .filter(|change| change.before != change.after)
-        .collect()
-}
-
-/// What an object that is gone was like.
-pub(super) fn gone(fields: Fields) -> Vec<FieldChange> {
-    let mut changes = diff(&Vec::new(), &fields);
-    for change in &mut changes {
-        change.before = change.after.take();
-    }
-    changes
-}
-
-/// How many had what is gone.
-pub(super) fn holders_lost(field: &str, count: u64) -> FieldChange {
-    FieldChange {
-        field: field.to_owned(),
-        before: Some(count.to_string()),
-        after: None,
-    }
-}
-
-/// A secret that was set: the log says so, and nothing else about it.
-pub(super) fn secret_changed(field: &str) -> FieldChange {
-    FieldChange {
-        field: field.to_owned(),
-        before: None,
-        after: Some("changed".to_owned()),
-    }
-}
-
-/// A user's fields.
-pub(super) fn user_fields(user: &User) -> Fields {
-    let n = &user.notifications;
-    vec![
-        ("login", Some(user.login.to_string())),
-        ("firstName", text(&user.first_name)),
-        ("lastName", text(&user.last_name)),
-        ("email", user.email.as_ref().map(|e| e.as_str().to_owned())),
-        ("language", name_of(&user.language)),
-        ("phone", user.phone.clone()),
-        ("status", name_of(&user.status)),
-        ("disabledBy", user.disabled_by.as_ref().and_then(name_of)),
-        ("notifications.email", n.email.as_ref().map(|e| e.as_str().to_owned())),
-        ("notifications.limitsExhausted", flag(n.limits_exhausted)),
-        ("notifications.subscriberComplaints", flag(n.subscriber_complaints)),
-        ("notifications.hardBounces", flag(n.hard_bounces)),
-        ("notifications.softBounces", flag(n.soft_bounces)),
-        ("notifications.dailyReports", flag(n.daily_reports)),
-        ("notifications.weeklyReports", flag(n.weekly_reports)),
-        ("notifications.securityNotices", flag(n.security_notices)),
-        ("mustChangePassword", flag(user.must_change_password)),
-        ("isLdap", flag(user.is_ldap)),
-        (
-            "directoryLink",
-            user.directory_link
-                .as_ref()
-                .map(|link| format!("{}: {}", link.directory, link.dn)),
-        ),
-        (
-            "directoryLink.picture",
-            user.directory_link.as_ref().and_then(|link| link.picture.clone()),
-        ),
-        ("passwordExpiresAt", user.password_expires_at.map(|at| at.to_string())),
-        ("isMaster", flag(user.is_master())),
-        (
-            "roles",
-            granted(&user.grants, |t| {
-                if let GrantTarget::Role(id) = t {
-                    Some(id.as_uuid())
-                } else {
-                    None
-                }
-            }),
-        ),
-        (
-            "groups",
-            granted(&user.grants, |t| {
-                if let GrantTarget::Group(id) = t {
-                    Some(id.as_uuid())
-                } else {
-                    None
-                }
-            }),
-        ),
-    ]
-}
-
-/// An account's fields.
-pub(super) fn account_fields(account: &Account) -> Fields {
-    let p = account.password_policy;
-    vec![
-        ("name", Some(account.name.to_string())),
-        ("title", text(&account.title)),
-        ("status", name_of(&account.status)),
-        ("timeZone", text(&account.time_zone)),
-        ("defaultLanguage", name_of(&account.default_language)),
-        ("directory", account.directory.clone()),
-        ("directoryOnly", flag(account.directory_only)),
-        ("passwordPolicy.minLength", shown(p.min_length)),
-        ("passwordPolicy.minStrength", shown(p.min_strength)),
-        ("passwordPolicy.maxAgeDays", p.max_age_days.map(|d| d.to_string())),
-        ("passwordPolicy.history", shown(p.history)),
-        ("passwordPolicy.lockoutThreshold", shown(p.lockout_threshold)),
-        ("passwordPolicy.lockoutMinutes", shown(p.lockout_minutes)),
-    ]
-}
-
-/// A role's fields.
-pub(super) fn role_fields(role: &Role) -> Fields {
-    let permissions: Vec<&str> = role.permissions.iter().map(|p| p.as_str()).collect();
-    vec![
-        ("name", text(&role.name)),
-        ("description", text(&role.description)),
-        ("permissions", text(&permissions.join(" "))),
-    ]
-}
-
-/// A group's fields.
-pub(super) fn group_fields(group: &Group) -> Fields {
-    vec![("name", text(&group.name)), ("description", text(&group.description))]
-}
-
-fn text(value: &str) -> Option<String> {
-    (!value.is_empty()).then(|| value.to_owned())
-}
-
-/// A switch that is off is as good as not there, so that a new object's entry lists what was set.
-fn flag(value: bool) -> Option<String> {
-    value.then(|| "true".to_owned())
-}
-
-fn shown(value: impl Display) -> Option<String> {
-    Some(value.to_string())
-}
-
-/// An enum as the schema writes it.
-fn name_of(value: &impl serde::Serialize) -> Option<String> {
-    serde_json::to_value(value).ok()?.as_str().map(str::to_owned)
-}
-
 /// Identifiers with their names in place of them, as far as those are known, in their order.
 fn in_words(ids: &str, names: &[(Uuid, String)]) -> String {
     let name = |id: &str| {
@@ -307,46 +152,4 @@ fn in_words(ids: &str, names: &[(Uuid, String)]) -> String {
     let mut words: Vec<String> = ids.split(' ').map(name).collect();
     words.sort_unstable();
     words.join(", ")
-}
-
-fn granted(grants: &[Grant], id: impl Fn(GrantTarget) -> Option<Uuid>) -> Option<String> {
-    let mut ids: Vec<String> = grants
-        .iter()
-        .filter_map(|g| id(g.target))
-        .map(|id| id.to_string())
-        .collect();
-    ids.sort_unstable();
-    ids.dedup();
-    text(&ids.join(" "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::testing;
-
-    #[test]
-    fn only_what_differs_is_listed_with_both_values() {
-        let account = testing::account("acme");
-        let before = testing::user(&account, "ann", false);
-        let mut after = testing::user(&account, "ann", true);
-        after.first_name = "Ann".to_owned();
-        after.notifications.security_notices = false;
-        let changes = diff(&user_fields(&before), &user_fields(&after));
-        let change = |field: &str| changes.iter().find(|c| c.field == field).unwrap();
-        assert_eq!(changes.len(), 3, "{changes:?}");
-        assert_eq!(
-            (change("firstName").before.clone(), change("firstName").after.as_deref()),
-            (None, Some("Ann"))
-        );
-        assert_eq!(change("isMaster").after.as_deref(), Some("true"));
-        assert_eq!(change("notifications.securityNotices").before.as_deref(), Some("true"));
-        assert!(diff(&user_fields(&before), &user_fields(&before)).is_empty());
-    }
-
-    #[test]
-    fn enums_read_as_in_the_schema() {
-        let account = testing::account("acme");
-        assert!(account_fields(&account).contains(&("status", Some("ACTIVE".to_owned()))));
-    }
 }

@@ -12,7 +12,7 @@ use crate::domain::ids::{AccountId, UserId};
 use crate::domain::login::Login;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::user::User;
-use crate::service::audit::{diff, secret_changed, user_fields};
+use crate::service::audit::{made, secret_changed, user_fields};
 use crate::service::users::{action_on, qualified};
 use crate::service::{Problem, Result, ServiceError, Services};
 use crate::store::StoreError;
@@ -101,7 +101,7 @@ impl Services {
             grants,
             ..User::new(id, account.id, login, Language::En, now)
         };
-        let mut changes = diff(&Vec::new(), &user_fields(&user));
+        let mut changes = made(&user_fields(&user));
         changes.push(secret_changed("password"));
         let audit = self
             .command_line()

@@ -9,7 +9,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{NamedFilter, UserFilter};
 use crate::domain::role::{MAX_DESCRIPTION, MAX_NAME, Permission};
 use crate::domain::text::{line, required_line};
-use crate::service::audit::{Action, diff, gone, group_fields, holders_lost};
+use crate::service::audit::{Action, diff, gone, group_fields, holders_lost, made};
 use crate::service::error::expect;
 use crate::service::history::Scoped;
 use crate::service::{Caller, ErrorCode, Problem, Problems, Result};
@@ -110,7 +110,7 @@ impl GroupWrites<'_> {
             updated_at: now,
             revision: 1,
         };
-        let changes = diff(&Vec::new(), &group_fields(&group));
+        let changes = made(&group_fields(&group));
         let audit = caller.audit(action_on("createGroup", &group, &self.account, changes))?;
         match caller.store().create_group(&group, &audit).await {
             Ok(()) => Ok(group),
@@ -208,7 +208,7 @@ impl ExistingGroups<'_> {
             ..UserFilter::default()
         };
         let members = caller.store().count_users(&[members]).await?.into_iter().sum();
-        let mut changes = gone(group_fields(&group));
+        let mut changes = gone(&group_fields(&group));
         changes.push(holders_lost("users", members));
         let audit = caller.audit(action_on("deleteGroup", &group, &account, changes))?;
         match caller.store().delete_group(&group, caller.now(), &audit).await {

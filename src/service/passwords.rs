@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::access::Person;
-use crate::auth::limit_key;
+use crate::auth::{HashError, limit_key};
 use crate::domain::account::Account;
 use crate::domain::audit::TargetType;
 use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
@@ -21,6 +21,8 @@ use crate::store::StoreError;
 const TRIES: usize = 3;
 /// Guesses of the current password by whoever holds a session, in a minute.
 const CHANGES_PER_MINUTE: u32 = 10;
+/// A word of a name that is shorter, in characters, is in too many passwords by chance.
+const SHORTEST_GUESS: usize = 3;
 
 impl Caller {
     /// Changes the caller's own password and ends their other sessions.
@@ -49,7 +51,6 @@ impl Caller {
                 password: new,
                 must_change: false,
                 field: "newPassword",
-                check_history: true,
             };
             let keep = Some(person.session.id);
             match self
@@ -106,11 +107,9 @@ impl Caller {
         self.services
             .check_policy(account, user, new.password, new.field)
             .await?;
-        if new.check_history {
-            self.services
-                .check_history(account, credentials, new.password, new.field)
-                .await?;
-        }
+        self.services
+            .check_history(account, credentials, new.password, new.field)
+            .await?;
         let change = PasswordChange {
             hash: self.services.hashes.hash(new.password).await?,
             changed_at: self.now(),
@@ -186,7 +185,6 @@ impl UserWrites<'_> {
                 password,
                 must_change: access.must_change_password,
                 field: "password",
-                check_history: false,
             };
             match self
                 .caller
@@ -214,8 +212,26 @@ struct NewPassword<'a> {
     must_change: bool,
     /// The input's field, for problems.
     field: &'static str,
-    /// Whether it must differ from earlier ones: what an administrator sets is not the user's own choice.
-    check_history: bool,
+}
+
+/// What somebody who knows a user guesses first: their names, the account's, and each word of them.
+fn first_guesses(account: &Account, user: &User) -> Vec<String> {
+    let mut names = vec![user.login.to_string(), user.first_name.clone(), user.last_name.clone()];
+    names.extend([account.name.to_string(), account.title.clone(), "doorward".to_owned()]);
+    names.extend(user.email.as_ref().map(|e| e.as_str().to_owned()));
+    let words: Vec<String> = names
+        .iter()
+        .flat_map(|name| name.split(|c: char| !c.is_alphanumeric()))
+        .filter(|word| word.chars().count() >= SHORTEST_GUESS)
+        .map(str::to_owned)
+        .collect();
+    names.retain(|name| !name.is_empty());
+    for word in words {
+        if !names.contains(&word) {
+            names.push(word);
+        }
+    }
+    names
 }
 
 impl Services {
@@ -228,7 +244,7 @@ impl Services {
             )
             .into());
         }
-        if account.directory_only && !account.name.is_system() {
+        if account.refuses_local_passwords() {
             let message = "The account takes passwords of its directory only.";
             return Err(Problem::new(ErrorCode::DirectoryOnly, message).into());
         }
@@ -287,13 +303,11 @@ impl Services {
                 "The password has {length} characters; it takes at least {least}."
             ));
         }
-        let mut names = vec![user.login.to_string(), user.first_name.clone(), user.last_name.clone()];
-        names.extend([account.name.to_string(), account.title.clone(), "doorward".to_owned()]);
-        names.extend(user.email.as_ref().map(|e| e.as_str().to_owned()));
+        let names = first_guesses(account, user);
         let guessed = password.clone();
         // Estimating guesses takes milliseconds of pure computation.
         let estimate = tokio::task::spawn_blocking(move || {
-            let names: Vec<&str> = names.iter().map(String::as_str).filter(|n| !n.is_empty()).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let entropy = zxcvbn::zxcvbn(guessed.expose_secret(), &names);
             (
                 u8::from(entropy.score()),
@@ -325,11 +339,71 @@ impl Services {
             .chain(credentials.history.iter().take(kept))
             .collect();
         for hash in earlier {
-            if self.hashes.check(password, Some(hash)).await?.right {
+            let checked = match self.hashes.check(password, Some(hash)).await {
+                // No password is that one any more.
+                Err(HashError::Unreadable(_)) => continue,
+                checked => checked?,
+            };
+            if checked.right {
                 let message = "The password was used before; choose a new one.";
                 return Err(Problem::at(&[field], ErrorCode::ReusedPassword, message).into());
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::login::Login;
+    use crate::domain::testing;
+    use crate::domain::user::Email;
+
+    #[test]
+    fn the_words_of_every_name_are_guessed_first() {
+        let account = Account {
+            title: "Zubrowka & Sons (Quetzal)".to_owned(),
+            ..testing::account("acme-brd")
+        };
+        let user = User {
+            login: Login::parse("tycho.b-okafor").unwrap(),
+            first_name: "Mary Ann".to_owned(),
+            last_name: "O'Brien".to_owned(),
+            email: Some(Email::parse("tycho@mail.example.org").unwrap()),
+            ..testing::user(&account, "x", false)
+        };
+        let guesses = first_guesses(&account, &user);
+        for word in [
+            "tycho.b-okafor",
+            "tycho",
+            "okafor",
+            "Mary Ann",
+            "Mary",
+            "Ann",
+            "Brien",
+            "acme-brd",
+            "acme",
+            "brd",
+            "Zubrowka",
+            "Sons",
+            "Quetzal",
+            "tycho@mail.example.org",
+            "mail",
+            "example",
+            "org",
+            "doorward",
+        ] {
+            assert_eq!(guesses.iter().filter(|g| *g == word).count(), 1, "{word}: {guesses:?}");
+        }
+        assert!(
+            !guesses.iter().any(|g| g == "b" || g == "O" || g.is_empty()),
+            "{guesses:?}"
+        );
+        let names: Vec<&str> = guesses.iter().map(String::as_str).collect();
+        for made_of in ["okaforzubrowka", "QuetzalOkafor", "zubrowkatycho"] {
+            let score = |names: &[&str]| u8::from(zxcvbn::zxcvbn(made_of, names).score());
+            assert!(score(&names) < 3 && score(&[]) >= 3, "{made_of}");
+        }
     }
 }

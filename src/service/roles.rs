@@ -8,7 +8,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{NamedFilter, UserFilter};
 use crate::domain::role::{MAX_DESCRIPTION, MAX_NAME, Permission, Role};
 use crate::domain::text::{line, required_line};
-use crate::service::audit::{Action, diff, gone, holders_lost, role_fields};
+use crate::service::audit::{Action, diff, gone, holders_lost, made, role_fields};
 use crate::service::error::{expect, index};
 use crate::service::history::{Scoped, narrow};
 use crate::service::{Caller, ErrorCode, Problem, Problems, Result};
@@ -120,7 +120,7 @@ impl RoleWrites<'_> {
             updated_at: now,
             revision: 1,
         };
-        let changes = diff(&Vec::new(), &role_fields(&role));
+        let changes = made(&role_fields(&role));
         let audit = caller.audit(action_on("createRole", &role, &self.account, changes))?;
         match caller.store().create_role(&role, &audit).await {
             Ok(()) => Ok(role),
@@ -219,7 +219,7 @@ impl ExistingRoles<'_> {
             ..UserFilter::default()
         };
         let holders = caller.store().count_users(&[holders]).await?.into_iter().sum();
-        let mut changes = gone(role_fields(&role));
+        let mut changes = gone(&role_fields(&role));
         changes.push(holders_lost("users", holders));
         let audit = caller.audit(action_on("deleteRole", &role, &account, changes))?;
         match caller.store().delete_role(&role, caller.now(), &audit).await {

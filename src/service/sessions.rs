@@ -159,6 +159,10 @@ impl Services {
         now < session.expires_at.min(idle_until)
             && identity.user.status == UserStatus::Active
             && identity.account.status == AccountStatus::Active
+            // It may have been opened in the very moment in which the account came to refuse local passwords.
+            && (identity.user.is_ldap
+                || session.impersonation.is_some()
+                || !identity.account.refuses_local_passwords())
     }
 }
 

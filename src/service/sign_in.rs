@@ -430,12 +430,12 @@ impl<'a> Trial<'a> {
             failures: settled.failures,
             released: settled.released,
         };
-        services.store.record_login(&record).await?;
+        let recorded = services.store.record_login(&record).await?;
         services.meters.count_sign_in(LoginOutcome::Success, method);
         // What was just written, without reading it back.
         let user = User {
             last_login: Some(record.event),
-            locked_until: None,
+            locked_until: recorded.locked_until,
             ..user.clone()
         };
         let person = person_of(

@@ -13,7 +13,7 @@ use crate::domain::ids::{AccountId, ApiTokenId, GroupId, RoleId};
 use crate::domain::role::Permission;
 use crate::domain::text::required_line;
 use crate::domain::token::ApiToken;
-use crate::service::audit::{Action, Fields, diff, secret_changed};
+use crate::service::audit::{Action, Fields, made, secret_changed};
 use crate::service::error::index;
 use crate::service::settings::after;
 use crate::service::{Caller, ErrorCode, Problem, Problems, Result, Services};
@@ -173,12 +173,15 @@ impl TokenWrites<'_> {
         };
         let names = |named: Vec<String>| (!named.is_empty()).then(|| named.join(", "));
         let fields: Fields = vec![
-            ("name", Some(token.name.clone())),
-            ("roles", names(roles.into_iter().map(|(_, name)| name).collect())),
-            ("groups", names(groups.into_iter().map(|(_, name)| name).collect())),
-            ("expiresAt", token.expires_at.map(|at| at.to_string())),
+            ("name", Some(token.name.clone()).into()),
+            ("roles", names(roles.into_iter().map(|(_, name)| name).collect()).into()),
+            (
+                "groups",
+                names(groups.into_iter().map(|(_, name)| name).collect()).into(),
+            ),
+            ("expiresAt", token.expires_at.map(|at| at.to_string()).into()),
         ];
-        let mut changes = diff(&Vec::new(), &fields);
+        let mut changes = made(&fields);
         changes.push(secret_changed("secret"));
         let audit = caller.audit(action_on("createApiToken", &token, &account, changes))?;
         match caller.store().create_token(&token, &secret.hash(), &audit).await {

@@ -6,9 +6,10 @@ use crate::domain::account::{Account, Language};
 use crate::domain::grant::{Grant, GrantSource, GrantTarget};
 use crate::domain::ids::{AccountId, GroupId, RoleId, UserId};
 use crate::domain::login::Login;
+use crate::domain::phone::phone;
 use crate::domain::text::line;
-use crate::domain::user::{Email, Notifications, User, phone};
-use crate::service::audit::{diff, secret_changed, user_fields};
+use crate::domain::user::{Email, Notifications, User};
+use crate::service::audit::{made, secret_changed, user_fields};
 use crate::service::error::{expect, index};
 use crate::service::passwords::mail_off;
 use crate::service::users::{action_on, entry_taken, login_taken};
@@ -121,7 +122,7 @@ impl UserWrites<'_> {
             return Err(Problem::at(&["login"], ErrorCode::Required, "login must not be empty").into());
         };
         let blank = User::new(id, account.id, login, account.default_language, caller.now());
-        let changes = UserChanges {
+        let mut changes = UserChanges {
             first_name: Some(input.first_name),
             last_name: Some(input.last_name),
             email: Some(input.email),
@@ -134,9 +135,13 @@ impl UserWrites<'_> {
             groups: Some(input.groups),
             ..UserChanges::default()
         };
+        self.guard_contacts(&blank, &mut changes, &mut problems);
         let mut user = self.apply(&account, &blank, changes, &mut problems).await?;
         if input.send_access_email {
-            problems.push(mail_off());
+            problems.push(match caller.principal().not_impersonating() {
+                Ok(()) => mail_off(),
+                Err(denied) => Problem::at(&["sendAccessEmail"], ErrorCode::NotAllowed, denied.to_string()),
+            });
         }
         if let Some(password) = &input.password {
             let services = &caller.services;
@@ -153,7 +158,7 @@ impl UserWrites<'_> {
         user.has_password = hash.is_some();
         user.password_changed_at = hash.as_ref().map(|_| user.created_at);
         user.must_change_password = hash.is_some() && input.must_change_password;
-        let mut changes = caller.named(diff(&Vec::new(), &user_fields(&user))).await?;
+        let mut changes = caller.named(made(&user_fields(&user))).await?;
         changes.extend(hash.as_ref().map(|_| secret_changed("password")));
         let audit = caller.audit(action_on("createUser", &user, &account, changes))?;
         match caller.store().create_user(&user, hash.as_ref(), &audit).await {
@@ -278,6 +283,13 @@ impl UserWrites<'_> {
             // Whose password it is not, nothing is to be changed about it here.
             user.has_password = false;
             user.must_change_password = false;
+        }
+        if before.is_ldap && !user.is_ldap {
+            // What the directory said of them, and gave them, goes with it.
+            (user.directory_link, user.password_expires_at) = (None, None);
+            let main = self.caller.store().main_group(account.id).await?;
+            let now = self.caller.now();
+            user.keep_grants(|g| g.source != GrantSource::Directory, main.map(|main| main.id), now);
         }
         if let Some(is_master) = changes.is_master {
             self.set_master(account, &mut user, is_master, problems);

@@ -211,7 +211,7 @@ impl UserWrites<'_> {
     pub async fn delete(&self, id: UserId) -> Result<UserId> {
         let (user, account) = self.writable(id).await?;
         self.not_oneself(id, "Nobody deletes themselves; ask another administrator.")?;
-        let changes = self.caller.named(gone(user_fields(&user))).await?;
+        let changes = self.caller.named(gone(&user_fields(&user))).await?;
         let audit = self.caller.audit(action_on("deleteUser", &user, &account, changes))?;
         match self.caller.store().delete_user(id, &audit).await {
             Err(StoreError::LastMaster) => Err(last_master().into()),

@@ -82,7 +82,7 @@ pub enum Failures {
     Unchanged,
     /// One more in each of these.
     Count(Vec<FailureCount>),
-    /// None any more in these, and the user's lock goes.
+    /// None any more in these; the user's lock goes, unless the same login is still locked in another network.
     Reset(Vec<FailureKey>),
 }
 
@@ -174,7 +174,7 @@ pub struct LoginRecord {
 /// What recording an attempt came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordedLogin {
-    /// This attempt locked the login, until then.
+    /// Until when the login is locked from here on: by this attempt, or after a success in another network still.
     pub locked_until: Option<Timestamp>,
 }
 

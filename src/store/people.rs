@@ -27,7 +27,8 @@ pub struct NewPerson {
 #[async_trait]
 pub trait UserStore {
     /// Adds a user, with a local password when one is given. `has_password` and `password_changed_at` are the caller's
-    /// to fill in accordingly.
+    /// to fill in accordingly. A role or a group that is gone by then is not granted, just as if it were deleted right
+    /// after; whoever is in no group for that reason is in the Main group.
     ///
     /// # Errors
     /// [`Taken`](crate::store::StoreError::Taken) by the login, or by the directory's entry that it is linked to.
@@ -39,14 +40,15 @@ pub trait UserStore {
 
     /// Replaces a user whose revision is still `expected_revision`; `user.revision` is the new one. What belongs to other
     /// intents stays as it is stored: account, time of creation, password, last sign-in, lock. A user that is disabled by
-    /// this loses its sessions in the same step; one that turns into an LDAP user loses its local password. A link to the
+    /// this, or signs in another way from now on, loses its sessions in the same step; one that turns into an LDAP user
+    /// loses its local password. What is granted is looked at as in [`Self::create_user`]. A link to the
     /// same entry of a directory keeps the later of the stored and the given `last_checked_at`.
     ///
     /// # Errors
     /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound),
     /// [`Taken`](crate::store::StoreError::Taken), and [`LastMaster`](crate::store::StoreError::LastMaster) when no other
     /// active master would be left, also when two try at once; one without a password and without the directory's does not
-    /// stand in for one who can sign in.
+    /// stand in for one who can sign in, nor does one with a local password where these are refused.
     async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
 
     /// Sets a local password at `expected_revision`, keeps the old hash in the history, grows the revision by one, and

@@ -23,10 +23,12 @@ pub trait AccountStore {
 
     /// Replaces an account whose revision is still `expected_revision`; `account.revision` is the new one. Name and time
     /// of creation stay. An account that is or was frozen loses its sessions in the same step: also one that was opened in the
-    /// very moment of the freeze.
+    /// very moment of the freeze. One that refuses local passwords loses those of its local users.
     ///
     /// # Errors
-    /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound).
+    /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound);
+    /// [`LastMaster`](crate::store::StoreError::LastMaster) when an account comes to refuse local passwords and none of its
+    /// masters who can sign in would still be able to.
     async fn update_account(&self, account: &Account, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
 
     /// Deletes an account: from here on nobody of it signs in, and nothing of it is found through it. What it leaves

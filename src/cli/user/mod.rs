@@ -1,5 +1,6 @@
 //! `doorward user …`
 
+mod notify;
 mod show;
 mod update;
 
@@ -13,6 +14,7 @@ use crate::cli::names::{self, explained};
 use crate::cli::output::{Output, Table};
 use crate::cli::password;
 use crate::cli::session::Session;
+use crate::cli::user::notify::NotifyArgs;
 use crate::cli::user::show::{Names, UserJson};
 use crate::cli::user::update::UpdateArgs;
 use crate::domain::account::{Account, Language};
@@ -139,6 +141,8 @@ pub(super) struct CreateArgs {
     /// The password must be changed at the first sign-in
     #[arg(long, requires = "password_stdin")]
     must_change_password: bool,
+    #[command(flatten)]
+    notify: NotifyArgs,
 }
 
 pub(super) async fn run(session: &Session, command: UserCommand) -> anyhow::Result<()> {
@@ -195,6 +199,7 @@ pub(super) async fn run(session: &Session, command: UserCommand) -> anyhow::Resu
 async fn create(session: &Session, args: CreateArgs) -> anyhow::Result<()> {
     let caller = &session.caller;
     let (login, account) = names::split(&args.target.login, "LOGIN")?;
+    let notifications = args.notify.changes()?;
     let password = if args.password_stdin {
         Some(password::from_stdin()?)
     } else {
@@ -209,6 +214,7 @@ async fn create(session: &Session, args: CreateArgs) -> anyhow::Result<()> {
         email: args.email,
         language: args.language.map(Language::from),
         phone: args.phone,
+        notifications,
         password,
         must_change_password: args.must_change_password,
         is_master: args.master,
@@ -228,6 +234,11 @@ async fn create(session: &Session, args: CreateArgs) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// `""` takes away what was there.
+fn none_if_empty(text: String) -> Option<String> {
+    (!text.trim().is_empty()).then_some(text)
 }
 
 async fn set_status(session: &Session, target: &Target, status: UserStatus, done: &str) -> anyhow::Result<()> {

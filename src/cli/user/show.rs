@@ -8,9 +8,10 @@ use serde::Serialize;
 use crate::cli::output::or_dash;
 use crate::cli::session::Session;
 use crate::cli::user::LanguageArg;
+use crate::cli::user::notify::{self, NotificationsJson};
 use crate::domain::account::{Account, Language};
 use crate::domain::ids::{GroupId, RoleId};
-use crate::domain::user::{User, UserStatus};
+use crate::domain::user::{DirectoryLink, DisabledBy, User, UserStatus};
 use crate::graphql::node_id::encode;
 
 /// The names of the roles and groups of some users.
@@ -83,6 +84,7 @@ pub(super) fn details(user: &User, account: &Account, names: &Names, now: Timest
         ("Password", password(user)),
         ("Roles", or_dash(&names.roles_of(user).join(", "))),
         ("Groups", or_dash(&names.groups_of(user).join(", "))),
+        ("Mails", notify::in_words(&user.notifications)),
     ];
     if let Some(until) = locked_until(user, now) {
         lines.push(("Locked until", minute(until)));
@@ -166,11 +168,16 @@ pub(super) struct UserJson<'a> {
     phone: Option<&'a str>,
     language: Language,
     status: UserStatus,
+    disabled_by: Option<DisabledBy>,
     is_master: bool,
     is_ldap: bool,
+    directory_link: Option<LinkJson<'a>>,
     has_password: bool,
     must_change_password: bool,
+    password_changed_at: Option<String>,
+    password_expires_at: Option<String>,
     locked_until: Option<String>,
+    notifications: NotificationsJson<'a>,
     roles: Vec<&'a str>,
     groups: Vec<&'a str>,
     last_login_at: Option<String>,
@@ -191,17 +198,45 @@ impl<'a> UserJson<'a> {
             phone: user.phone.as_deref(),
             language: user.language,
             status: user.status,
+            disabled_by: user.disabled_by,
             is_master: user.is_master(),
             is_ldap: user.is_ldap,
+            directory_link: user.directory_link.as_ref().map(LinkJson::from),
             has_password: user.has_password,
             must_change_password: user.must_change_password,
+            password_changed_at: user.password_changed_at.map(|at| at.to_string()),
+            password_expires_at: user
+                .password_expiry(account.password_policy.max_age_days)
+                .map(|at| at.to_string()),
             locked_until: user.locked_until.map(|at| at.to_string()),
+            notifications: (&user.notifications).into(),
             roles: names.roles_of(user),
             groups: names.groups_of(user),
             last_login_at: user.last_login.as_ref().map(|event| event.at.to_string()),
             created_at: user.created_at.to_string(),
             updated_at: user.updated_at.to_string(),
             revision: user.revision,
+        }
+    }
+}
+
+/// The directory's entry, for scripts.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LinkJson<'a> {
+    directory: &'a str,
+    dn: &'a str,
+    external_id: &'a str,
+    last_checked_at: String,
+}
+
+impl<'a> From<&'a DirectoryLink> for LinkJson<'a> {
+    fn from(link: &'a DirectoryLink) -> Self {
+        Self {
+            directory: &link.directory,
+            dn: &link.dn,
+            external_id: &link.external_id,
+            last_checked_at: link.last_checked_at.to_string(),
         }
     }
 }

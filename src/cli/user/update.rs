@@ -4,7 +4,8 @@ use clap::Args;
 
 use crate::cli::names::{self, explained};
 use crate::cli::session::Session;
-use crate::cli::user::{LanguageArg, Target, report};
+use crate::cli::user::notify::NotifyArgs;
+use crate::cli::user::{LanguageArg, Target, none_if_empty, report};
 use crate::domain::account::Language;
 use crate::service::UserChanges;
 
@@ -52,6 +53,8 @@ pub(in crate::cli) struct UpdateArgs {
     /// The password must be changed at the next sign-in; --must-change-password=false: need not
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     must_change_password: Option<bool>,
+    #[command(flatten)]
+    notify: NotifyArgs,
 }
 
 pub(super) async fn update(session: &Session, args: UpdateArgs) -> anyhow::Result<()> {
@@ -64,6 +67,7 @@ pub(super) async fn update(session: &Session, args: UpdateArgs) -> anyhow::Resul
         email: args.email.map(none_if_empty),
         language: args.language.map(Language::from),
         phone: args.phone.map(none_if_empty),
+        notifications: args.notify.changes()?,
         must_change_password: args.must_change_password,
         is_master: args.master,
         is_ldap: args.ldap,
@@ -86,8 +90,4 @@ pub(super) async fn update(session: &Session, args: UpdateArgs) -> anyhow::Resul
         "updated"
     };
     report(session, &args.target, &updated, &account, done).await
-}
-
-fn none_if_empty(text: String) -> Option<String> {
-    (!text.trim().is_empty()).then_some(text)
 }

@@ -7,7 +7,7 @@ use async_graphql::{Context, InputObject, Object, SimpleObject};
 use crate::graphql::context::RequestState;
 use crate::graphql::error::{ApiError, ApiResult, UserError, payload};
 use crate::graphql::types::{Session, User};
-use crate::service::{ServiceError, SigningIn};
+use crate::service::{Result, ServiceError, SigningIn};
 
 /// What hashing a password counts for in the cost of a request: few fit into one, however they are aliased.
 pub(super) const HASHING: usize = 2000;
@@ -70,6 +70,15 @@ pub struct ChangePasswordPayload {
     user_errors: Vec<UserError>,
 }
 
+/// A client that reads no GraphQL is told by the header how long to wait.
+fn tell_when_to_retry<T>(state: &RequestState, result: &Result<T>) {
+    if let Err(ServiceError::Problems(problems)) = result
+        && let Some(seconds) = problems.iter().find_map(|p| p.retry_after)
+    {
+        state.retry_after(seconds);
+    }
+}
+
 /// Signing in and out.
 #[Object]
 impl Signing {
@@ -87,11 +96,7 @@ impl Signing {
             origin: state.origin.clone(),
         };
         let result = state.services().sign_in(signing_in).await;
-        if let Err(ServiceError::Problems(problems)) = &result
-            && let Some(seconds) = problems.iter().find_map(|p| p.retry_after)
-        {
-            state.retry_after(seconds);
-        }
+        tell_when_to_retry(state, &result);
         let (signed_in, user_errors) = payload(result)?;
         let Some(signed_in) = signed_in else {
             return Ok(SignInPayload {
@@ -144,6 +149,7 @@ impl Signing {
         let result = caller
             .change_password(&input.current_password.into(), &input.new_password.into())
             .await;
+        tell_when_to_retry(state, &result);
         let (user, user_errors) = payload(result)?;
         if let (Some(user), Some(person)) = (&user, caller.principal().person()) {
             let mut person = person.clone();

@@ -138,13 +138,13 @@ impl User {
         if self.0.password_expires_at.is_some() || self.0.is_ldap {
             return self.0.password_expires_at.map(|at| Ok(DateTime(at)));
         }
-        let changed = self.0.password_changed_at?;
+        self.0.password_changed_at?;
         let account = match Account::load(ctx, self.0.account).await {
             Ok(account) => account,
             Err(error) => return Some(Err(error)),
         };
-        let age = jiff::SignedDuration::from_hours(24 * i64::from(account.0.password_policy.max_age_days?));
-        changed.checked_add(age).ok().map(|at| Ok(DateTime(at)))
+        let expiry = self.0.password_expiry(account.0.password_policy.max_age_days);
+        expiry.map(|at| Ok(DateTime(at)))
     }
 
     /// It may do everything in its account.

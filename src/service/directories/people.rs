@@ -10,9 +10,10 @@ use crate::domain::account::{Account, Language};
 use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
 use crate::domain::ids::AuditEntryId;
 use crate::domain::login::Login;
+use crate::domain::phone::phone;
 use crate::domain::text::line;
-use crate::domain::user::{DirectoryLink, DisabledBy, Email, User, UserStatus, phone};
-use crate::service::audit::{diff, user_fields};
+use crate::domain::user::{DirectoryLink, DisabledBy, Email, User, UserStatus};
+use crate::service::audit::{diff, made, user_fields};
 use crate::service::users::action_on;
 use crate::service::{Result, Services};
 use crate::store::{StoreError, Unique};
@@ -277,7 +278,7 @@ impl Services {
         user: User,
         author: &Author,
     ) -> Result<Written> {
-        let changes = self.named(diff(&Vec::new(), &user_fields(&user))).await?;
+        let changes = self.named(made(&user_fields(&user))).await?;
         let entry = self.entry_by(author, account, &user, changes)?;
         Ok(match self.store.create_user(&user, None, &entry).await {
             Ok(()) => Written::Done(user),
@@ -294,11 +295,11 @@ impl Services {
         users: &[User],
         author: &Author,
     ) -> Result<bool> {
-        let mut made = Vec::with_capacity(users.len());
+        let mut people = Vec::with_capacity(users.len());
         // Many are granted the same.
         let mut in_words: HashMap<Option<String>, FieldChange> = HashMap::new();
         for user in users {
-            let mut changes = diff(&Vec::new(), &user_fields(user));
+            let mut changes = made(&user_fields(user));
             for change in changes
                 .iter_mut()
                 .filter(|change| matches!(change.field.as_str(), "roles" | "groups"))
@@ -312,9 +313,9 @@ impl Services {
                     *change = named.clone();
                 }
             }
-            made.push((user.clone(), self.entry_by(author, account, user, changes)?));
+            people.push((user.clone(), self.entry_by(author, account, user, changes)?));
         }
-        match self.store.create_users(&made).await {
+        match self.store.create_users(&people).await {
             Ok(()) => Ok(true),
             Err(StoreError::Taken(_)) => Ok(false),
             Err(error) => Err(error.into()),

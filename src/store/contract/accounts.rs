@@ -10,6 +10,7 @@ use crate::domain::login_event::{LoginEvent, LoginOutcome};
 use crate::domain::page::PageRequest;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::query::{AccountFilter, AccountOrder, AccountOrderField, AuditFilter, Direction, LoginEventFilter};
+use crate::domain::user::User;
 use crate::store::{Failures, LoginRecord, Store, StoreError, Unique};
 
 pub(crate) async fn come_with_their_main_group(store: Arc<dyn Store>) {
@@ -377,4 +378,61 @@ pub(crate) async fn are_deleted_with_everything(store: Arc<dyn Store>) {
     let missing = store.delete_account(acme.id, at(103), &entry).await;
     assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
     assert_eq!(store.count_audit_entries(&[log(blue.id)]).await.unwrap(), [before + 1]);
+}
+
+pub(crate) async fn lose_local_sessions_when_they_refuse_local_passwords(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let (acme, blue) = (
+        make.stored_account(&store, "acme").await,
+        make.stored_account(&store, "blue").await,
+    );
+    let system = make.stored_account(&store, "system").await;
+    let local = make.stored_user(&store, &acme, "local").await;
+    let idle = make.stored_user(&store, &acme, "idle").await;
+    let ldap = User {
+        is_ldap: true,
+        has_password: false,
+        password_changed_at: None,
+        ..make.user(acme.id, "ldap")
+    };
+    make.store_user(&store, &ldap).await;
+    let stranger = make.stored_user(&store, &blue, "local").await;
+    let operator = make.stored_user(&store, &system, "root").await;
+    for (n, user) in [&local, &local, &ldap, &stranger, &operator].into_iter().enumerate() {
+        let record = make.sign_in(user, 10, token(u8::try_from(n).unwrap()));
+        store.record_login(&record).await.unwrap();
+    }
+    let signed_in = async || {
+        let tokens: Vec<_> = (0..6).map(token).collect();
+        let found = store.identities(&tokens).await.unwrap();
+        found.iter().map(Option::is_some).collect::<Vec<_>>()
+    };
+    let only = |account: &Account, directory_only, revision| Account {
+        directory: Some("corp".to_owned()),
+        directory_only,
+        revision,
+        ..account.clone()
+    };
+    for (account, directory_only, revision) in [(&acme, false, 2), (&system, true, 2)] {
+        let changed = only(account, directory_only, revision);
+        store
+            .update_account(&changed, revision - 1, &make.entry(account.id))
+            .await
+            .unwrap();
+    }
+    assert_eq!(signed_in().await, [true, true, true, true, true, false]);
+    store
+        .update_account(&only(&acme, true, 3), 2, &make.entry(acme.id))
+        .await
+        .unwrap();
+    assert_eq!(signed_in().await, [false, false, true, true, true, false]);
+
+    // One that came in at the very moment goes with the next change.
+    let late = make.sign_in(&idle, 11, token(5));
+    store.record_login(&late).await.unwrap();
+    store
+        .update_account(&only(&acme, true, 4), 3, &make.entry(acme.id))
+        .await
+        .unwrap();
+    assert_eq!(signed_in().await, [false, false, true, true, true, false]);
 }

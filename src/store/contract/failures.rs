@@ -169,6 +169,30 @@ pub(crate) async fn are_reset_by_a_success(store: Arc<dyn Store>) {
     );
 }
 
+pub(crate) async fn of_another_network_keep_the_users_lock(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let ann = ann(&store, &mut make).await;
+    let [here, there, elsewhere] = [1, 2, 3].map(|network| FailureCount {
+        locks_user: true,
+        ..count(key(ann.account, 1, Some(network)), 1)
+    });
+    let stranger = count(key(ann.account, 2, Some(1)), 1);
+    for (counter, seconds) in [(elsewhere, 0), (there, 10), (here, 20), (stranger, 30)] {
+        fail(&store, &mut make, &ann, seconds, &[counter]).await;
+    }
+    assert_eq!(reload(&store, &ann).await.locked_until, Some(at(80)));
+    let mut right = make.sign_in(&ann, 40, token(1));
+    right.failures = Failures::Reset(vec![here.key]);
+    let recorded = store.record_login(&right).await.unwrap();
+    assert_eq!(recorded.locked_until, Some(at(70)), "the latest of those that are left");
+    assert_eq!(reload(&store, &ann).await.locked_until, Some(at(70)));
+    // A lock that is over is none.
+    let mut right = make.sign_in(&ann, 70, token(2));
+    right.failures = Failures::Reset(vec![here.key]);
+    assert_eq!(store.record_login(&right).await.unwrap().locked_until, None);
+    assert_eq!(reload(&store, &ann).await.locked_until, None);
+}
+
 pub(crate) async fn never_lock_without_a_threshold(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let ann = ann(&store, &mut make).await;

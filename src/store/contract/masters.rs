@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::sample::{Maker, audited, reload, token};
+use crate::domain::account::Account;
+use crate::domain::login::Login;
 use crate::domain::query::UserFilter;
 use crate::domain::user::{User, UserStatus};
 use crate::store::{Store, StoreError};
@@ -228,4 +230,103 @@ pub(crate) async fn count_only_when_they_can_sign_in(store: Arc<dyn Store>) {
     store.delete_user(one.id, &make.entry(blue.id)).await.unwrap();
     let refused = store.delete_user(two.id, &make.entry(blue.id)).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+}
+
+/// The account, which takes the directory's passwords only from here on.
+fn directory_only(account: &Account, revision: i64) -> Account {
+    Account {
+        directory: Some("corp".to_owned()),
+        directory_only: true,
+        revision,
+        ..account.clone()
+    }
+}
+
+/// A master who signs in with the directory.
+async fn stored_ldap_master(store: &Arc<dyn Store>, make: &mut Maker, account: &Account, login: &str) -> User {
+    let user = User {
+        is_ldap: true,
+        has_password: false,
+        password_changed_at: None,
+        ..make.master(account.id, login)
+    };
+    make.store_user(store, &user).await;
+    user
+}
+
+pub(crate) async fn count_only_by_the_directory_where_local_passwords_are_refused(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_master(&store, &acme, "ann").await;
+    let before = audited(&store).await;
+    let refused = store
+        .update_account(&directory_only(&acme, 2), 1, &make.entry(acme.id))
+        .await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+    let found = store.accounts_by_ids(&[acme.id]).await.unwrap();
+    assert_eq!((found, audited(&store).await), (vec![acme.clone()], before));
+
+    let lea = stored_ldap_master(&store, &mut make, &acme, "lea").await;
+    store
+        .update_account(&directory_only(&acme, 2), 1, &make.entry(acme.id))
+        .await
+        .unwrap();
+    // The local master is one still, but could not sign in: the last who can must stay.
+    for changed in [
+        disabled(&lea),
+        User {
+            is_ldap: false,
+            revision: 2,
+            ..lea.clone()
+        },
+    ] {
+        let refused = store.update_user(&changed, 1, &make.entry(acme.id)).await;
+        assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+    }
+    let refused = store.delete_user(lea.id, &make.entry(acme.id)).await;
+    assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
+    store.delete_user(ann.id, &make.entry(acme.id)).await.unwrap();
+    stored_ldap_master(&store, &mut make, &acme, "leo").await;
+    store.delete_user(lea.id, &make.entry(acme.id)).await.unwrap();
+
+    // Operators keep their way in, and where nobody has one there is none to take.
+    let system = make.stored_account(&store, "system").await;
+    make.stored_master(&store, &system, "root").await;
+    let empty = make.stored_account(&store, "empty").await;
+    for account in [&system, &empty] {
+        store
+            .update_account(&directory_only(account, 2), 1, &make.entry(account.id))
+            .await
+            .unwrap();
+    }
+    make.stored_master(&store, &system, "root2").await;
+    let root = store
+        .user_by_login(system.id, &Login::parse("root").unwrap())
+        .await
+        .unwrap();
+    store
+        .delete_user(root.unwrap().id, &make.entry(system.id))
+        .await
+        .unwrap();
+}
+
+pub(crate) async fn race_with_their_account_for_the_last_way_in(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    for round in 0..5 {
+        let acme = make.stored_account(&store, &format!("acme-{round}")).await;
+        make.stored_master(&store, &acme, "ann").await;
+        let lea = stored_ldap_master(&store, &mut make, &acme, "lea").await;
+        let (one, other) = (make.entry(acme.id), make.entry(acme.id));
+        let (closing, demoting) = (directory_only(&acme, 2), disabled(&lea));
+        let (closed, gone) = tokio::join!(
+            store.update_account(&closing, 1, &one),
+            store.update_user(&demoting, 1, &other)
+        );
+        let outcomes = [&closed, &gone];
+        assert_eq!(outcomes.iter().filter(|o| o.is_ok()).count(), 1, "{outcomes:?}");
+        assert!(
+            outcomes.iter().any(|o| matches!(o, Err(StoreError::LastMaster))),
+            "{outcomes:?}"
+        );
+    }
 }

@@ -17,6 +17,7 @@ pub(crate) mod avatars;
 pub(crate) mod directories;
 pub(crate) mod directory_changes;
 pub(crate) mod failures;
+pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod history;
 pub(crate) mod leases;
@@ -41,6 +42,7 @@ macro_rules! contract_suite {
                 come_with_their_main_group, have_unique_names, race_for_a_name, are_found_by_id_and_name,
                 are_updated_at_their_revision, keep_name_and_creation_when_updated, lose_sessions_when_frozen,
                 are_listed_filtered_and_paged, find_search_prefixes_literally, are_deleted_with_everything,
+                lose_local_sessions_when_they_refuse_local_passwords,
             }
             audit {
                 reads_back_whole, is_found_by_id, is_filtered_and_paged, takes_its_entry_with_each_change, takes_none_of_a_failed_change,
@@ -60,8 +62,12 @@ macro_rules! contract_suite {
             failures {
                 count_up_to_a_lock, lock_from_the_last_failure_on, start_again_after_their_window, are_apart_by_key,
                 show_as_the_users_lock_only_when_told, are_reset_by_a_success, never_lock_without_a_threshold,
-                lose_no_failure_to_concurrency, are_cleared_everywhere_by_an_unlock, tell_an_unlock_whether_they_locked, count_attempts_by_window,
+                lose_no_failure_to_concurrency, of_another_network_keep_the_users_lock,
+                are_cleared_everywhere_by_an_unlock, tell_an_unlock_whether_they_locked, count_attempts_by_window,
                 count_concurrent_attempts,
+            }
+            grants {
+                of_what_is_gone_are_left_out, race_with_the_end_of_what_they_give,
             }
             groups {
                 have_unique_folded_names, race_for_a_name, are_found_by_id, are_listed_filtered_and_paged,
@@ -88,7 +94,8 @@ macro_rules! contract_suite {
             masters {
                 cannot_all_be_disabled, cannot_all_be_demoted, cannot_all_be_deleted, race_to_disable_each_other,
                 race_to_delete_each_other, count_only_when_active_and_of_the_account,
-                count_only_when_they_can_sign_in,
+                count_only_when_they_can_sign_in, count_only_by_the_directory_where_local_passwords_are_refused,
+                race_with_their_account_for_the_last_way_in,
             }
             passwords {
                 are_set_with_a_bounded_history, end_sessions_but_the_kept_one, are_set_at_a_revision, race_at_a_revision,
@@ -116,6 +123,7 @@ macro_rules! contract_suite {
             user_changes {
                 are_updated_at_their_revision, keep_what_other_intents_own, cannot_take_a_login,
                 race_at_a_revision, lose_sessions_when_disabled, lose_the_password_to_the_directory,
+                lose_sessions_with_the_way_in,
             }
             user_lists {
                 agree_with_the_model_in_every_order, count_like_the_model, are_paged_in_every_order,

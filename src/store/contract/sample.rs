@@ -297,6 +297,25 @@ impl Maker {
         account
     }
 
+    /// Makes a role and stores it.
+    pub(crate) async fn stored_role(&mut self, store: &Arc<dyn Store>, account: &Account, name: &str) -> Role {
+        let (role, entry) = (self.role(account.id, name), self.entry(account.id));
+        store.create_role(&role, &entry).await.unwrap();
+        role
+    }
+
+    /// Makes a group and stores it.
+    pub(crate) async fn stored_group(&mut self, store: &Arc<dyn Store>, account: &Account, name: &str) -> Group {
+        let (group, entry) = (self.group(account.id, name), self.entry(account.id));
+        store.create_group(&group, &entry).await.unwrap();
+        group
+    }
+
+    /// Another maker, whose objects are not this one's.
+    pub(crate) fn apart(&mut self) -> Self {
+        Self { made: self.number() }
+    }
+
     /// Stores a user; one that has a password gets the hash of "first".
     pub(crate) async fn store_user(&mut self, store: &Arc<dyn Store>, user: &User) {
         let hash = user.has_password.then(|| password("first"));

@@ -14,7 +14,7 @@ pub(crate) async fn are_updated_at_their_revision(store: Arc<dyn Store>) {
     let acme = make.stored_account(&store, "acme").await;
     make.stored_master(&store, &acme, "owner").await;
     let before = make.stored_user(&store, &acme, "ann").await;
-    let changed = full(&mut make, before.clone());
+    let changed = full(&store, &mut make, &acme, before.clone()).await;
     let changed = User {
         login: Login::parse("anna").unwrap(),
         locked_until: None,
@@ -222,4 +222,30 @@ pub(crate) async fn lose_the_password_to_the_directory(store: Arc<dyn Store>) {
     let credentials = store.credentials(ann.id).await.unwrap().unwrap();
     assert_eq!(credentials.hash, None);
     assert_eq!(credentials.history, []);
+}
+
+pub(crate) async fn lose_sessions_with_the_way_in(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    let bob = make.stored_user(&store, &acme, "bob").await;
+    let record = make.sign_in(&bob, 10, token(9));
+    store.record_login(&record).await.unwrap();
+    let mut before = ann;
+    for (is_ldap, n) in [(true, 1), (false, 2)] {
+        let record = make.sign_in(&before, 10, token(n));
+        store.record_login(&record).await.unwrap();
+        let changed = User {
+            is_ldap,
+            revision: before.revision + 1,
+            ..before.clone()
+        };
+        store
+            .update_user(&changed, before.revision, &make.entry(acme.id))
+            .await
+            .unwrap();
+        assert_eq!(store.identity(&token(n)).await.unwrap(), None, "{is_ldap}");
+        before = changed;
+    }
+    assert!(store.identity(&token(9)).await.unwrap().is_some());
 }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use super::sample::{MINUTE, Maker, at, audited, grant, key, password, reload, token};
-use crate::domain::account::Language;
+use crate::domain::account::{Account, Language};
 use crate::domain::grant::{Grant, GrantSource, GrantTarget};
-use crate::domain::ids::{GroupId, RoleId, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::login::Login;
 use crate::domain::query::UserFilter;
 use crate::domain::user::{DirectoryLink, DisabledBy, Email, Notifications, User, UserStatus};
 use crate::store::{FailureCount, Failures, Store, StoreError, Unique};
 
 /// A user with everything optional filled in, in text that a careless store would break.
-pub(super) fn full(make: &mut Maker, user: User) -> User {
+pub(super) async fn full(store: &Arc<dyn Store>, make: &mut Maker, account: &Account, user: User) -> User {
     let directory = |target| Grant {
         target,
         source: GrantSource::Directory,
@@ -20,7 +20,8 @@ pub(super) fn full(make: &mut Maker, user: User) -> User {
         granted_by: Some(UserId::from_uuid(uuid::Uuid::max())),
         granted_at: at(3),
     };
-    let role = RoleId::from_uuid(make.uuid());
+    let role = make.stored_role(store, account, "Support").await.id;
+    let group = make.stored_group(store, account, "EMEA").await.id;
     User {
         first_name: "Zoë 😀 \u{1D11E}".to_owned(),
         last_name: "O'Brien; DROP TABLE \"user\" -- \\ %_ $where".to_owned(),
@@ -52,7 +53,7 @@ pub(super) fn full(make: &mut Maker, user: User) -> User {
         grants: vec![
             directory(GrantTarget::Role(role)),
             grant(GrantTarget::Role(role)),
-            directory(GrantTarget::Group(GroupId::from_uuid(make.uuid()))),
+            directory(GrantTarget::Group(group)),
             directory(GrantTarget::Master),
         ],
         created_at: at(1),
@@ -66,7 +67,7 @@ pub(crate) async fn read_back_whole(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
     let user = make.user(acme.id, "zoë@corp.example");
-    let user = full(&mut make, user);
+    let user = full(&store, &mut make, &acme, user).await;
     make.store_user(&store, &user).await;
     assert_eq!(reload(&store, &user).await, user);
     let found = store.user_by_login(acme.id, &user.login).await.unwrap();
@@ -196,8 +197,9 @@ pub(crate) async fn are_found_by_id_and_login(store: Arc<dyn Store>) {
 pub(crate) async fn are_deleted_with_password_and_sessions(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
+    let role = make.stored_role(&store, &acme, "Support").await;
     let ann = User {
-        grants: vec![grant(GrantTarget::Role(RoleId::from_uuid(make.uuid())))],
+        grants: vec![grant(GrantTarget::Role(role.id))],
         ..make.user(acme.id, "ann")
     };
     make.store_user(&store, &ann).await;

@@ -5,13 +5,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use mongodb::bson::{doc, serialize_to_document};
+use mongodb::ClientSession;
+use mongodb::bson::{Document, doc, serialize_to_document};
 use serde::Deserialize;
 
-use super::documents::{AccountDocument, At, Id, word};
+use super::documents::{AccountDocument, At, Id, array, word};
+use super::indexes::collections;
 use super::keyset::Order;
 use super::lists::{Filter, search};
-use super::transaction::{INTENT_LIMIT, READ_LIMIT, bounded};
+use super::transaction::{Halt, INTENT_LIMIT, READ_LIMIT, bounded};
 use super::{MongoStore, earlier, round_trip};
 use crate::domain::account::{Account, AccountName, AccountStatus};
 use crate::domain::audit::AuditEntry;
@@ -19,6 +21,7 @@ use crate::domain::group::Group;
 use crate::domain::ids::AccountId;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{AccountFilter, AccountOrder, AccountOrderField};
+use crate::domain::user::UserStatus;
 use crate::store::{AccountStore, Result, StoreError};
 
 /// How long a deleted account is looked after.
@@ -42,6 +45,62 @@ fn order(order: AccountOrder) -> Order {
         direction: order.direction,
         nullable: None,
         unique_in_account: false,
+    }
+}
+
+impl MongoStore {
+    /// Refuses, as a part of a transaction that writes the account, to take away the way in of every master who has one.
+    async fn spare_directory_master(&self, session: &mut ClientSession, account: Id) -> std::result::Result<(), Halt> {
+        let active = word(&UserStatus::Active)?;
+        let masters = |more: Document| {
+            let mut masters = doc! { "account": account, "grants.master": true, "status": active.clone() };
+            masters.extend(more);
+            masters
+        };
+        for (way_in, outcome) in [
+            (doc! { "is_ldap": true }, Ok(())),
+            (doc! { "has_password": true }, Err(StoreError::LastMaster.into())),
+        ] {
+            round_trip("find");
+            let users = self.users.clone_with_type::<Document>();
+            let finding = users.find_one(masters(way_in)).projection(doc! { "_id": 1 });
+            if finding.session(&mut *session).await?.is_some() {
+                return outcome;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the sessions of an account's local users, as a part of a transaction.
+    async fn end_local_sessions(&self, session: &mut ClientSession, account: Id) -> std::result::Result<(), Halt> {
+        #[derive(Deserialize)]
+        struct Local {
+            #[serde(rename = "_id")]
+            user: Id,
+        }
+        let signed_in = vec![
+            doc! { "$match": { "account": account } },
+            doc! { "$group": { "_id": "$user" } },
+            doc! { "$lookup": {
+                "from": collections::USERS, "localField": "_id", "foreignField": "_id", "as": "user",
+                "pipeline": [{ "$match": { "is_ldap": false } }, { "$project": { "_id": 1 } }],
+            } },
+            doc! { "$match": { "user": { "$ne": [] } } },
+            doc! { "$project": { "_id": 1 } },
+        ];
+        round_trip("aggregate");
+        let local: Vec<Local> = self
+            .sessions
+            .aggregate(signed_in)
+            .with_type::<Local>()
+            .session(&mut *session)
+            .await?
+            .stream(&mut *session)
+            .try_collect()
+            .await?;
+        let users: Vec<Id> = local.into_iter().map(|local| local.user).collect();
+        let sessions = doc! { "account": account, "user": { "$in": array(&users) } };
+        self.end_sessions(session, sessions).await
     }
 }
 
@@ -86,8 +145,14 @@ impl AccountStore for MongoStore {
                 let Some(before) = before else {
                     return Err(store.missed(session, &store.accounts, id).await);
                 };
+                let refuses_local = account.directory_only && !before.name.is_system();
+                if refuses_local && !before.directory_only {
+                    store.spare_directory_master(session, id).await?;
+                }
                 if [account.status, before.status].contains(&AccountStatus::Frozen) {
                     store.end_sessions(session, doc! { "account": id }).await?;
+                } else if refuses_local {
+                    store.end_local_sessions(session, id).await?;
                 }
                 store.write_audit(session, audit).await
             })

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
+use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use super::documents::{At, AuditDocument, Id, USER_HIDDEN, UserDocument, array};
 use super::error::is_upsert_race;
 use super::lists::{one_answer, stored};
-use super::transaction::{INTENT_LIMIT, READ_LIMIT, bounded};
+use super::transaction::{Halt, INTENT_LIMIT, READ_LIMIT, bounded};
 use super::{MongoStore, round_trip};
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{AccountId, UserId};
@@ -60,6 +61,21 @@ pub(super) fn signed_in(now: Timestamp, after: Option<UserId>) -> Document {
 }
 
 impl MongoStore {
+    /// Is everything still there that any of these users of one account is granted? Mostly it is, and is asked about once.
+    async fn all_grants_hold(&self, session: &mut ClientSession, users: &[User]) -> std::result::Result<bool, Halt> {
+        let Some(first) = users.first() else {
+            return Ok(true);
+        };
+        let mut together = first.clone();
+        for grant in users.iter().flat_map(|user| &user.grants) {
+            if !together.grants.iter().any(|known| known.target == grant.target) {
+                together.grants.push(grant.clone());
+            }
+        }
+        let holding = self.grants_that_hold(session, first.account, None, &together).await?;
+        Ok(holding.grants.len() == together.grants.len())
+    }
+
     /// Whose sessions these are, by id: so many sessions, not so many users, so that a page is small whoever has how many.
     async fn users_of_sessions(&self, sessions: Document, limit: usize) -> Result<Vec<UserId>> {
         round_trip("find");
@@ -118,12 +134,22 @@ impl DirectoryStore for MongoStore {
         if users.is_empty() {
             return Ok(());
         }
-        let people: Vec<UserDocument> = users.iter().map(|(user, _)| UserDocument::from(user)).collect();
+        let people: Vec<User> = users.iter().map(|(user, _)| user.clone()).collect();
         let entries: Vec<AuditDocument> = users.iter().map(|(_, entry)| AuditDocument::from(entry)).collect();
         self.transaction((self, people, entries), |session, (store, people, entries)| {
             Box::pin(async move {
+                let mut holding = Vec::with_capacity(people.len());
+                let all_hold = store.all_grants_hold(session, people).await?;
+                for user in people {
+                    holding.push(if all_hold {
+                        UserDocument::from(user)
+                    } else {
+                        let user = store.grants_that_hold(session, user.account, None, user).await?;
+                        UserDocument::from(&user)
+                    });
+                }
                 round_trip("insert");
-                store.users.insert_many(people).session(&mut *session).await?;
+                store.users.insert_many(holding).session(&mut *session).await?;
                 round_trip("insert");
                 store.audit.insert_many(entries).session(&mut *session).await?;
                 Ok(())

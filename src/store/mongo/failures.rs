@@ -174,6 +174,31 @@ impl MongoStore {
         Ok(locks)
     }
 
+    /// Until when any network's counter of these logins locks still.
+    pub(super) async fn locked_elsewhere(
+        &self,
+        session: &mut ClientSession,
+        keys: &[FailureKey],
+        at: Timestamp,
+    ) -> std::result::Result<Option<Timestamp>, Halt> {
+        let logins: Vec<Document> = keys
+            .iter()
+            .map(|key| doc! { "account": Id::from(key.account), "login": Digest(key.login) })
+            .collect();
+        if logins.is_empty() {
+            return Ok(None);
+        }
+        round_trip("find");
+        let latest = self
+            .failures
+            .clone_with_type::<FailureDocument>()
+            .find_one(doc! { "$or": logins, "locked_until": { "$gt": At(at) } })
+            .sort(doc! { "locked_until": -1 })
+            .session(session)
+            .await?;
+        Ok(latest.and_then(|counter| counter.locked_until).map(Timestamp::from))
+    }
+
     /// Gives places back, and forgets the failures too in those to reset. The places of other attempts stay theirs.
     pub(super) async fn give_back(
         &self,

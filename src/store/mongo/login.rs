@@ -38,6 +38,12 @@ struct CandidateRow {
     user: Option<UserDocument>,
 }
 
+/// A user's lock alone.
+#[derive(Deserialize)]
+struct LockedRow {
+    locked_until: Option<At>,
+}
+
 /// A counter of attempts.
 #[derive(Deserialize)]
 struct AttemptsDocument {
@@ -132,11 +138,31 @@ impl MongoStore {
                     fields.insert("password.hash", doc! { "$literal": hash.expose() });
                 }
             }
-            round_trip("update");
+            round_trip("findAndModify");
             let change = vec![doc! { "$set": fields }];
-            let updated = self.users.update_one(filter, change).session(&mut *session).await?;
-            if record.opened.is_some() && updated.matched_count == 0 {
+            let before = self
+                .users
+                .clone_with_type::<LockedRow>()
+                .find_one_and_update(filter, change)
+                .projection(doc! { "locked_until": 1 })
+                .session(&mut *session)
+                .await?;
+            if record.opened.is_some() && before.is_none() {
                 return Err(self.missed(session, &self.users, user).await);
+            }
+            // Hardly anybody who gets in was locked anywhere.
+            if let (Failures::Reset(_), Some(At(_))) = (&record.failures, before.and_then(|row| row.locked_until)) {
+                locked_until = self.locked_elsewhere(session, resets, event.at).await?;
+                if let Some(until) = locked_until {
+                    round_trip("update");
+                    self.users
+                        .update_one(
+                            doc! { "_id": Id::from(user), "account": Id::from(event.account) },
+                            doc! { "$set": { "locked_until": At(until) } },
+                        )
+                        .session(&mut *session)
+                        .await?;
+                }
             }
         }
 

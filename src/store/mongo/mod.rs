@@ -32,6 +32,7 @@ mod directory;
 mod documents;
 mod error;
 mod failures;
+mod grants;
 mod group;
 mod history;
 mod indexes;
@@ -63,6 +64,7 @@ use self::documents::{
 };
 use self::indexes::collections;
 use self::transaction::Halt;
+use crate::domain::account::Account;
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::AccountId;
 use crate::store::StoreError;
@@ -132,18 +134,15 @@ impl MongoStore {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such account.
-    async fn serialise(&self, session: &mut ClientSession, account: AccountId) -> Result<(), Halt> {
-        round_trip("update");
+    async fn serialise(&self, session: &mut ClientSession, account: AccountId) -> Result<Account, Halt> {
+        round_trip("findAndModify");
         let serial = doc! { "$inc": { "serial": 1_i64 } };
-        let updated = self
+        let found = self
             .accounts
-            .update_one(doc! { "_id": Id::from(account) }, serial)
+            .find_one_and_update(doc! { "_id": Id::from(account) }, serial)
             .session(session)
             .await?;
-        if updated.matched_count == 0 {
-            return Err(StoreError::NotFound.into());
-        }
-        Ok(())
+        Ok(found.ok_or(StoreError::NotFound)?.into())
     }
 
     /// Ends the sessions that match, as a part of a transaction.

@@ -83,15 +83,20 @@ impl MongoStore {
     /// Has `user`'s account an active master besides it, as a part of a transaction? One who has no way to sign in does not
     /// stand in for one who has.
     async fn has_another_master(&self, session: &mut ClientSession, user: &User) -> std::result::Result<bool, Halt> {
-        self.serialise(session, user.account).await?;
+        let account = self.serialise(session, user.account).await?;
+        let refuses_local = account.refuses_local_passwords();
         let mut others = doc! {
             "account": Id::from(user.account),
             "grants.master": true,
             "status": word(&UserStatus::Active)?,
             "_id": { "$ne": Id::from(user.id) },
         };
-        if user.has_way_in() {
-            others.insert("$or", vec![doc! { "is_ldap": true }, doc! { "has_password": true }]);
+        if user.is_ldap || (user.has_password && !refuses_local) {
+            let mut ways_in = vec![doc! { "is_ldap": true }];
+            if !refuses_local {
+                ways_in.push(doc! { "has_password": true });
+            }
+            others.insert("$or", ways_in);
         }
         round_trip("find");
         let another = self
@@ -113,7 +118,7 @@ impl MongoStore {
         expected_revision: i64,
     ) -> std::result::Result<(User, bool), Halt> {
         let before = self.stored_user(session, user.id, Some(expected_revision)).await?;
-        // Whoever leaves the directory has no password yet.
+        // Whoever leaves the directory has no password yet, and a local one may be refused.
         let stays = user.is_active_master() && (user.is_ldap || !before.is_ldap);
         let leaves_none = before.is_active_master() && !stays && !self.has_another_master(session, &before).await?;
         Ok((before, leaves_none))
@@ -127,12 +132,15 @@ impl MongoStore {
         user: &User,
         audit: &AuditEntry,
     ) -> std::result::Result<(), Halt> {
+        let user = self
+            .grants_that_hold(session, before.account, Some(before), user)
+            .await?;
         round_trip("update");
         self.users
-            .update_one(exactly(before), replacement(before, user)?)
+            .update_one(exactly(before), replacement(before, &user)?)
             .session(&mut *session)
             .await?;
-        if user.status == UserStatus::Disabled {
+        if user.status == UserStatus::Disabled || user.is_ldap != before.is_ldap {
             let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
             self.end_sessions(session, sessions).await?;
         }
@@ -198,7 +206,8 @@ impl UserStore for MongoStore {
             (self, user, password, audit),
             |session, (store, user, password, audit)| {
                 Box::pin(async move {
-                    store.insert_user(session, user, *password).await?;
+                    let user = store.grants_that_hold(session, user.account, None, user).await?;
+                    store.insert_user(session, &user, *password).await?;
                     store.write_audit(session, audit).await
                 })
             },

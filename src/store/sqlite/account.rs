@@ -40,6 +40,18 @@ pub(super) fn expect_revision(connection: &Connection, sql: &'static str, id: im
     }
 }
 
+/// Refuses to take away the way in of every master who has one.
+fn spare_directory_master(connection: &Connection, account: AccountId) -> Result<()> {
+    let none_left: bool = connection
+        .prepare_cached(
+            "SELECT max(password_hash IS NOT NULL AND NOT is_ldap) AND NOT max(is_ldap) FROM users \
+             WHERE account = ? AND is_master AND status = 'ACTIVE'",
+        )?
+        .query_row([account.blob()], |row| row.get::<_, Option<bool>>(0))?
+        .unwrap_or(false);
+    if none_left { Err(StoreError::LastMaster) } else { Ok(()) }
+}
+
 fn conditions(filter: &AccountFilter) -> keyset::Conditions {
     let mut conditions = keyset::Conditions::default();
     conditions.and_some("status = ?", filter.status.map(|s| s.name().to_owned()));
@@ -90,11 +102,17 @@ impl AccountStore for SqliteStore {
                 account.id,
                 expected_revision,
             )?;
-            let is_frozen = account.status == AccountStatus::Frozen;
+            let before = find(tx, "id = ?", &account.id.blob())?.ok_or(StoreError::NotFound)?;
+            let refuses_local = account.directory_only && !before.name.is_system();
+            if refuses_local && !before.directory_only {
+                spare_directory_master(tx, account.id)?;
+            }
+            let is_frozen = [account.status, before.status].contains(&AccountStatus::Frozen);
             tx.prepare_cached(
-                "DELETE FROM sessions WHERE account = ?1 AND (?2 OR (SELECT status FROM accounts WHERE id = ?1) = ?3)",
+                "DELETE FROM sessions WHERE account = ?1 AND \
+                 (?2 OR (?3 AND user IN (SELECT id FROM users WHERE account = ?1 AND NOT is_ldap)))",
             )?
-            .execute(params![account.id.blob(), is_frozen, Name(AccountStatus::Frozen)])?;
+            .execute(params![account.id.blob(), is_frozen, refuses_local])?;
             tx.prepare_cached(
                 "UPDATE accounts SET title = ?, title_fold = ?, status = ?, time_zone = ?, default_language = ?, \
                  directory = ?, directory_only = ?, password_policy = ?, updated_at = ?, revision = ? WHERE id = ?",

@@ -12,7 +12,7 @@ use crate::domain::ids::{AccountId, UserId};
 use crate::domain::login::Login;
 use crate::domain::user::{DirectoryLink, User};
 use crate::store::sqlite::rows::{self, Id, all, first, json, millis, select};
-use crate::store::sqlite::{SqliteStore, audit, user};
+use crate::store::sqlite::{SqliteStore, audit, grants, user};
 use crate::store::{DirectoryStore, Result};
 
 /// Who is linked to one entry: account, directory, the entry's identifier. Each term as the index has it.
@@ -84,7 +84,8 @@ impl DirectoryStore for SqliteStore {
         let users = users.to_vec();
         self.write("create_users", move |tx| {
             users.iter().try_for_each(|(user, entry)| {
-                user::insert(tx, user, None)?;
+                let user = grants::that_hold(tx, user.account, user.clone())?;
+                user::insert(tx, &user, None)?;
                 audit::insert(tx, entry)
             })
         })

@@ -101,6 +101,19 @@ fn give_back(connection: &Connection, keys: &[FailureKey], resets: bool) -> Resu
     Ok(())
 }
 
+/// Until when any network's counter of these logins locks still.
+fn locked_elsewhere(connection: &Connection, keys: &[FailureKey], at: i64) -> Result<Option<i64>> {
+    let mut find = connection.prepare_cached(
+        "SELECT max(locked_until) FROM failures WHERE account = ? AND login = ? AND locked_until > ?",
+    )?;
+    let mut latest = None;
+    for key in keys {
+        let until: Option<i64> = find.query_row(params![key.account.blob(), key.login, at], |row| row.get(0))?;
+        latest = latest.max(until);
+    }
+    Ok(latest)
+}
+
 /// Moves the counters as an attempt came out; says until when it locks.
 pub(super) fn settle(connection: &Connection, record: &LoginRecord) -> Result<Option<i64>> {
     let event = &record.event;
@@ -126,10 +139,16 @@ pub(super) fn settle(connection: &Connection, record: &LoginRecord) -> Result<Op
         }
         Failures::Reset(keys) => {
             give_back(connection, keys, true)?;
-            if let Some(user) = event.user {
+            // Hardly anybody who gets in was locked anywhere.
+            let mut was_locked =
+                connection.prepare_cached("SELECT 1 FROM users WHERE id = ? AND locked_until IS NOT NULL")?;
+            if let Some(user) = event.user
+                && was_locked.exists([user.blob()])?
+            {
+                locked_until = locked_elsewhere(connection, keys, millis(event.at))?;
                 connection
-                    .prepare_cached("UPDATE users SET locked_until = NULL WHERE id = ? AND locked_until IS NOT NULL")?
-                    .execute([user.blob()])?;
+                    .prepare_cached("UPDATE users SET locked_until = ? WHERE id = ?")?
+                    .execute(params![locked_until, user.blob()])?;
             }
         }
     }

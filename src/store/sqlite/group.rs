@@ -12,8 +12,8 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::NamedFilter;
 use crate::domain::text::fold;
 use crate::store::sqlite::role::{BY_NAME, named};
-use crate::store::sqlite::rows::{self, Id, by_ids, first, millis, select};
-use crate::store::sqlite::{SqliteStore, account, audit, keyset, user};
+use crate::store::sqlite::rows::{self, Id, by_ids, millis};
+use crate::store::sqlite::{SqliteStore, account, audit, grants, keyset};
 use crate::store::{GroupStore, Result, StoreError};
 
 pub(super) fn insert(connection: &Connection, group: &Group) -> Result<()> {
@@ -77,15 +77,10 @@ impl GroupStore for SqliteStore {
             if deleted == 0 {
                 return Err(StoreError::NotFound);
             }
-            let main = first(
-                tx,
-                &select(rows::GROUP, "groups", "account = ? AND is_main"),
-                [account.blob()],
-                rows::group,
-            )?;
+            let main = grants::main_group(tx, account)?;
             let members = "SELECT user FROM user_groups WHERE group_id = ?";
             let target = GrantTarget::Group(group);
-            user::take_grant(tx, members, group.blob(), target, main.map(|main| main.id), at)?;
+            grants::take(tx, members, group.blob(), target, main.map(|main| main.id), at)?;
             audit::insert(tx, &entry)
         })
         .await
@@ -100,11 +95,7 @@ impl GroupStore for SqliteStore {
     }
 
     async fn main_group(&self, account: AccountId) -> Result<Option<Group>> {
-        self.read("main_group", move |tx| {
-            let sql = select(rows::GROUP, "groups", "account = ? AND is_main");
-            first(tx, &sql, [account.blob()], rows::group)
-        })
-        .await
+        self.read("main_group", move |tx| grants::main_group(tx, account)).await
     }
 
     async fn groups(&self, filters: &[NamedFilter], page: &PageRequest) -> Result<Vec<Page<Group>>> {

@@ -11,6 +11,7 @@ mod connection;
 mod directory;
 mod error;
 mod failures;
+mod grants;
 mod group;
 mod history;
 mod keyset;

@@ -12,7 +12,7 @@ use crate::domain::query::{Direction, NamedFilter};
 use crate::domain::role::Role;
 use crate::domain::text::fold;
 use crate::store::sqlite::rows::{self, Id, by_ids, json, millis};
-use crate::store::sqlite::{SqliteStore, account, audit, keyset, user};
+use crate::store::sqlite::{SqliteStore, account, audit, grants, keyset};
 use crate::store::{Result, RoleStore, StoreError};
 
 /// Roles and groups come by folded name.
@@ -93,7 +93,7 @@ impl RoleStore for SqliteStore {
         let (role, entry) = (role.id, entry.clone());
         self.write("delete_role", move |tx| {
             let holders = "SELECT user FROM user_roles WHERE role = ?";
-            user::take_grant(tx, holders, role.blob(), GrantTarget::Role(role), None, at)?;
+            grants::take(tx, holders, role.blob(), GrantTarget::Role(role), None, at)?;
             let deleted = tx
                 .prepare_cached("DELETE FROM roles WHERE id = ?")?
                 .execute([role.blob()])?;

@@ -1,13 +1,12 @@
 //! Users and their passwords.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use crate::domain::account::AccountName;
 use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
-use crate::domain::grant::{Grant, GrantSource, GrantTarget};
-use crate::domain::ids::{AccountId, GroupId, SessionId, UserId};
+use crate::domain::ids::{AccountId, SessionId, UserId};
 use crate::domain::login::Login;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
@@ -15,7 +14,7 @@ use crate::domain::text::fold;
 use crate::domain::user::{DirectoryLink, User, UserStatus};
 use crate::store::sqlite::names::Name;
 use crate::store::sqlite::rows::{self, Columns, Id, by_ids, first, json, millis, opt_json, opt_millis, select};
-use crate::store::sqlite::{SqliteStore, account, audit, session, user_list};
+use crate::store::sqlite::{SqliteStore, account, audit, grants, session, user_list};
 use crate::store::{FailureKey, Result, StoreError, UserStore};
 
 const REVISION: &str = "SELECT revision FROM users WHERE id = ?";
@@ -75,57 +74,7 @@ pub(super) fn insert(connection: &Connection, user: &User, password: Option<&Pas
             millis(user.updated_at),
             user.revision,
         ])?;
-    index_grants(connection, user)
-}
-
-/// What the filters by role and by group look into.
-fn index_grants(connection: &Connection, user: &User) -> Result<()> {
-    let mut with_role = connection.prepare_cached("INSERT INTO user_roles (role, user) VALUES (?, ?)")?;
-    for role in user.roles() {
-        with_role.execute([role.blob(), user.id.blob()])?;
-    }
-    let mut in_group = connection.prepare_cached("INSERT INTO user_groups (group_id, user) VALUES (?, ?)")?;
-    for group in user.groups() {
-        in_group.execute([group.blob(), user.id.blob()])?;
-    }
-    Ok(())
-}
-
-/// Takes a grant from each of the users that `holders` finds by one value; who is in no group then is put into `main`.
-pub(super) fn take_grant(
-    tx: &Transaction<'_>,
-    holders: &'static str,
-    value: [u8; 16],
-    target: GrantTarget,
-    main: Option<GroupId>,
-    at: Timestamp,
-) -> Result<()> {
-    let holders = rows::all(tx, holders, [value], |row| row.get::<Vec<u8>>())?;
-    let mut forget_roles = tx.prepare_cached("DELETE FROM user_roles WHERE user = ?1 AND role = ?2")?;
-    let mut forget_groups = tx.prepare_cached("DELETE FROM user_groups WHERE user = ?1 AND group_id = ?2")?;
-    let mut join = tx.prepare_cached("INSERT INTO user_groups (group_id, user) VALUES (?, ?)")?;
-    let mut change =
-        tx.prepare_cached("UPDATE users SET grants = ?, updated_at = ?, revision = revision + 1 WHERE id = ?")?;
-    for user in holders {
-        let found: Option<Vec<Grant>> = first(tx, "SELECT grants FROM users WHERE id = ?", [&user], |row| row.json())?;
-        let mut grants = found.unwrap_or_default();
-        grants.retain(|grant| grant.target != target);
-        forget_roles.execute(params![user, value])?;
-        forget_groups.execute(params![user, value])?;
-        let in_a_group = grants.iter().any(|g| matches!(g.target, GrantTarget::Group(_)));
-        if let Some(main) = main.filter(|_| !in_a_group) {
-            grants.push(Grant {
-                target: GrantTarget::Group(main),
-                source: GrantSource::Default,
-                directory_group_dn: None,
-                granted_by: None,
-                granted_at: at,
-            });
-            join.execute(params![main.blob(), user])?;
-        }
-        change.execute(params![json(&grants)?, millis(at), user])?;
-    }
-    Ok(())
+    grants::index(connection, user)
 }
 
 /// Is it the last active master of its account? One who has no way to sign in does not stand in for one who has. Writers
@@ -133,33 +82,47 @@ pub(super) fn take_grant(
 fn is_last_master(connection: &Connection, user: UserId) -> Result<bool> {
     connection
         .prepare_cached(
-            "SELECT is_master AND status = 'ACTIVE' AND NOT EXISTS (SELECT 1 FROM users other \
-             WHERE other.account = users.account AND other.is_master AND other.status = 'ACTIVE' \
-             AND other.id <> users.id AND (other.is_ldap OR other.password_hash IS NOT NULL \
-             OR NOT (users.is_ldap OR users.password_hash IS NOT NULL))) FROM users WHERE id = ?",
+            "WITH masters AS (SELECT users.id, users.is_ldap OR (users.password_hash IS NOT NULL \
+             AND NOT (accounts.directory_only AND accounts.name <> ?2)) AS way_in \
+             FROM users JOIN accounts ON accounts.id = users.account \
+             WHERE users.account = (SELECT account FROM users WHERE id = ?1) \
+             AND users.is_master AND users.status = 'ACTIVE') \
+             SELECT EXISTS (SELECT 1 FROM masters WHERE id = ?1) AND NOT EXISTS (SELECT 1 FROM masters other \
+             WHERE other.id <> ?1 AND (other.way_in OR NOT (SELECT way_in FROM masters WHERE id = ?1))) \
+             FROM users WHERE id = ?1",
         )?
-        .query_row([user.blob()], |row| row.get(0))
+        .query_row(params![user.blob(), AccountName::SYSTEM], |row| row.get(0))
         .optional()?
         .ok_or(StoreError::NotFound)
 }
 
-fn is_ldap(connection: &Connection, user: UserId) -> Result<bool> {
-    let mut stored = connection.prepare_cached("SELECT is_ldap FROM users WHERE id = ?")?;
-    Ok(stored.query_row([user.blob()], |row| row.get(0))?)
+/// The account, and whether the password is the directory's.
+fn stored(connection: &Connection, user: UserId) -> Result<(AccountId, bool)> {
+    let read = |row: &mut Columns<'_>| Ok((row.id()?, row.get()?));
+    let found = first(
+        connection,
+        "SELECT account, is_ldap FROM users WHERE id = ?",
+        [user.blob()],
+        read,
+    )?;
+    found.ok_or(StoreError::NotFound)
 }
 
 /// Does this update of a user, which must be at its revision, leave its account without an active master?
 pub(super) fn leaves_no_master(tx: &Transaction<'_>, user: &User, expected_revision: i64) -> Result<bool> {
     account::expect_revision(tx, REVISION, user.id, expected_revision)?;
-    // Whoever leaves the directory has no password yet.
-    let stays = user.is_active_master() && (user.is_ldap || !is_ldap(tx, user.id)?);
+    let (_, was_ldap) = stored(tx, user.id)?;
+    // Whoever leaves the directory has no password yet, and a local one may be refused.
+    let stays = user.is_active_master() && (user.is_ldap || !was_ldap);
     Ok(!stays && is_last_master(tx, user.id)?)
 }
 
 /// Updates a user, with everything that belongs to it.
 pub(super) fn update(tx: &Transaction<'_>, user: &User, entry: &AuditEntry) -> Result<()> {
-    replace(tx, user)?;
-    if user.status == UserStatus::Disabled {
+    let (account, was_ldap) = stored(tx, user.id)?;
+    let user = grants::that_hold(tx, account, user.clone())?;
+    replace(tx, &user)?;
+    if user.status == UserStatus::Disabled || user.is_ldap != was_ldap {
         session::end_all(tx, user.id, None)?;
     }
     if user.is_ldap {
@@ -218,7 +181,7 @@ fn replace(tx: &Transaction<'_>, user: &User) -> Result<()> {
     ] {
         tx.prepare_cached(sql)?.execute([user.id.blob()])?;
     }
-    index_grants(tx, user)
+    grants::index(tx, user)
 }
 
 #[async_trait]
@@ -226,6 +189,7 @@ impl UserStore for SqliteStore {
     async fn create_user(&self, user: &User, password: Option<&PasswordHash>, entry: &AuditEntry) -> Result<()> {
         let (user, password, entry) = (user.clone(), password.cloned(), entry.clone());
         self.write("create_user", move |tx| {
+            let user = grants::that_hold(tx, user.account, user)?;
             insert(tx, &user, password.as_ref())?;
             audit::insert(tx, &entry)
         })

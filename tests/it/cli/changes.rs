@@ -1,6 +1,6 @@
 //! `doorward user update` and `sign-out`, over both stores.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::mongod::fresh_database;
 use crate::support::process::{Doorward, PASSWORD, sign_in};
@@ -37,6 +37,7 @@ fn everything(doorward: &Doorward) {
         "ann@acme has no password yet; give one with `doorward user set-password ann@acme --password-stdin`\n"
     );
     updates(doorward);
+    notifications(doorward);
     signs_out(doorward);
 }
 
@@ -139,6 +140,70 @@ fn updates(doorward: &Doorward) {
         let refused = update(args).fails(code);
         assert!(refused.contains(told), "{args:?}: {refused}");
     }
+}
+
+fn notifications(doorward: &Doorward) {
+    let create = [
+        "user",
+        "create",
+        "mia@acme",
+        "--alert-email",
+        "alerts@example.org",
+        "--notify",
+        "hard-bounces",
+        "--notify",
+        "weekly-reports",
+        "--no-notify",
+        "security-notices",
+        "--json",
+    ];
+    let mia = doorward.run(&create).json();
+    let expected = |email: Value, weekly: bool, security: bool| {
+        json!({ "email": email, "limitsExhausted": false, "subscriberComplaints": false, "hardBounces": true,
+            "softBounces": false, "dailyReports": false, "weeklyReports": weekly, "securityNotices": security })
+    };
+    assert_eq!(mia["notifications"], expected(json!("alerts@example.org"), true, false));
+    assert_eq!(
+        json!([
+            mia["disabledBy"],
+            mia["passwordChangedAt"],
+            mia["passwordExpiresAt"],
+            mia["directoryLink"]
+        ]),
+        json!([null, null, null, null])
+    );
+    let update = |args: &[&str]| doorward.run(&[&["user", "update", "mia@acme"], args].concat());
+    let changed = update(&[
+        "--alert-email=",
+        "--no-notify",
+        "weekly-reports",
+        "--notify",
+        "security-notices",
+        "--json",
+    ]);
+    assert_eq!(changed.json()["notifications"], expected(Value::Null, false, true));
+    let shown = doorward.run(&["user", "show", "mia@acme"]).succeeds();
+    assert!(shown.contains("hard bounces, security notices\n"), "{shown}");
+
+    let wrong = update(&["--alert-email", "nobody"]).fails(2);
+    assert!(wrong.contains("--alert-email: is not an e-mail address"), "{wrong}");
+    let wrong = update(&["--notify", "hard-bounces", "--no-notify", "hard-bounces"]).fails(2);
+    assert!(
+        wrong.contains("hard-bounces is given with --notify and with --no-notify"),
+        "{wrong}"
+    );
+    update(&["--notify", "everything"]).fails(2);
+
+    doorward
+        .run(&["account", "update", "acme", "--max-age-days", "30"])
+        .succeeds();
+    let set = ["user", "set-password", "mia@acme", "--password-stdin", "--json"];
+    let mia = doorward.run_with_input(&set, PASSWORD).json();
+    let moment = |field: &str| mia[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let lasts = moment("passwordExpiresAt").duration_since(moment("passwordChangedAt"));
+    assert_eq!(lasts.as_hours(), 30 * 24);
+    let disabled = doorward.run(&["user", "disable", "mia@acme", "--json"]).json();
+    assert_eq!(disabled["disabledBy"], "MANUAL");
 }
 
 /// Another process ends the sessions that a running server opened.

@@ -203,7 +203,7 @@ async fn a_group_is_changed(backend: Backend) {
     assert_eq!(
         entry(&owner, "updateGroup").await["changes"],
         json!([{ "field": "name", "before": "EMEA", "after": "Europe" },
-               { "field": "description", "before": null, "after": "Europe and more" }])
+               { "field": "description", "before": "", "after": "Europe and more" }])
     );
     for (input, errors) in [
         (json!({ "id": id, "name": "main" }), vec!["TAKEN name"]),

@@ -178,6 +178,11 @@ async fn some_things_are_never_done_for_another(backend: Backend) {
     gateway.master(&gateway.system().await, "root").await;
     let owner = gateway.master(&acme, "owner").await;
     let ann = gateway.user(&acme, "ann").await;
+    let as_owner = gateway.sign_in("owner@acme").await;
+    let role = node_id::encode(gateway.role(&acme, "Reader", &["users:read"]).await).to_string();
+    let made = json!({ "name": "build", "roles": [role] });
+    let made = as_owner.mutate("createApiToken", made, "apiToken { id }").await;
+    let token = &made["apiToken"]["id"];
     let root = gateway.sign_in("root@system").await;
     let acting = act(&gateway, &root, &owner, false).await;
     let own = format!(
@@ -189,16 +194,40 @@ async fn some_things_are_never_done_for_another(backend: Backend) {
             "mutation {{ changePassword(input: {{currentPassword: \"{PASSWORD}\", newPassword: \"violet-Anchor-38-meadow\"}}) {{ user {{ id }} }} }}"
         ),
         own,
+        format!("mutation {{ createApiToken(input: {{name: \"deploy\", roles: [\"{role}\"]}}) {{ secret }} }}"),
+        format!("mutation {{ revokeApiToken(input: {{id: {token}}}) {{ apiToken {{ id }} }} }}"),
+        format!("mutation {{ createUser(input: {{login: \"eve\", password: \"{PASSWORD}\"}}) {{ user {{ id }} }} }}"),
+        format!(
+            "mutation {{ setUserPassword(input: {{id: \"{}\", password: \"{PASSWORD}\"}}) {{ user {{ id }} }} }}",
+            id(&ann)
+        ),
     ] {
         let answer = acting.ask(&mutation, json!({})).await;
         let extensions = &answer["errors"][0]["extensions"];
         assert_eq!(
             (&extensions["code"], &extensions["reason"]),
             (&json!("FORBIDDEN"), &json!("IMPERSONATING")),
-            "{answer:#}"
+            "{mutation}: {answer:#}"
         );
     }
-    gateway.sign_in("owner@acme").await;
+    let tokens = as_owner.data("{ apiTokens { name isActive } }").await;
+    assert_eq!(tokens["apiTokens"], json!([{ "name": "build", "isActive": true }]));
+
+    // Nor does mail go where the impersonator would have it go.
+    let new = json!({ "login": "eve", "email": "root@example.org", "notifications": { "email": "root@example.org" },
+        "sendAccessEmail": true });
+    let payload = acting.mutate("createUser", new, "user { id }").await;
+    assert_eq!(
+        user_errors(&payload),
+        [
+            "NOT_ALLOWED email",
+            "NOT_ALLOWED notifications.email",
+            "NOT_ALLOWED sendAccessEmail"
+        ]
+    );
+    let new = json!({ "login": "eve", "firstName": "Eve", "notifications": { "hardBounces": true } });
+    let payload = acting.mutate("createUser", new, "user { login email }").await;
+    assert_eq!(payload["user"], json!({ "login": "eve", "email": null }), "{payload:#}");
 }
 
 async fn it_goes_never_upwards(backend: Backend) {

@@ -65,7 +65,7 @@ async fn only_what_is_given_changes(backend: Backend) {
     );
     assert_eq!(
         entries[0]["changes"][0],
-        json!({ "field": "lastName", "before": "Lee", "after": null })
+        json!({ "field": "lastName", "before": "Lee", "after": "" })
     );
 }
 
