@@ -166,7 +166,7 @@ impl Principal {
         }
     }
 
-    /// Which users they see: whoever may change them sees them too.
+    /// Which users they see when they name them: whoever may change one sees it too.
     #[must_use]
     pub fn reach_of_users(&self) -> Reach {
         let permission = if self.holds(Permission::USERS_WRITE) {
@@ -175,6 +175,12 @@ impl Principal {
             Permission::USERS_READ
         };
         self.reach_by(permission)
+    }
+
+    /// Which users lists show them: to find out who there is takes `users:read`.
+    #[must_use]
+    pub fn reach_of_user_lists(&self) -> Reach {
+        self.reach_by(Permission::USERS_READ)
     }
 
     /// Whose sign-ins they see.

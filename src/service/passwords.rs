@@ -161,9 +161,12 @@ impl UserWrites<'_> {
     pub async fn set_password(&self, id: UserId, access: &AccessInput) -> Result<User> {
         self.caller.principal().not_impersonating()?;
         for _ in 0..TRIES {
-            let (_, account) = self.writable(id).await?;
+            let (seen, account) = self.writable(id).await?;
             self.not_oneself(id, "Change your own password with changePassword.")?;
             let (user, credentials) = self.caller.user_with_credentials(id).await?;
+            if user.revision != seen.revision {
+                continue; // whether the caller may is to be asked about the user as it is now
+            }
             if let Some(message) = self.above(&user).await? {
                 return Err(Problem::at(&["id"], ErrorCode::NotAllowed, message).into());
             }

@@ -157,6 +157,15 @@ impl TokenWrites<'_> {
             return Err(Problem::new(ErrorCode::NotAllowed, message).into());
         }
 
+        // What a token makes does not outlive it.
+        let own_end = match caller.principal() {
+            Principal::Token(holder) => holder.token.expires_at,
+            Principal::Nobody | Principal::CommandLine | Principal::Person(_) => None,
+        };
+        let expires_at = match (input.expires_at, own_end) {
+            (Some(given), Some(own)) => Some(given.min(own)),
+            (given, own) => given.or(own),
+        };
         let entropy = caller.services.entropy.as_ref();
         let secret = TokenSecret::generate(entropy)?;
         let token = ApiToken {
@@ -168,7 +177,7 @@ impl TokenWrites<'_> {
             created_by: caller.principal().user(),
             created_at: now,
             last_used_at: None,
-            expires_at: input.expires_at,
+            expires_at,
             revoked_at: None,
         };
         let names = |named: Vec<String>| (!named.is_empty()).then(|| named.join(", "));

@@ -206,15 +206,29 @@ impl UserWrites<'_> {
         guard(&mut changes.email, before.email.as_ref(), &["email"]);
         let alerts = before.notifications.email.as_ref();
         guard(&mut changes.notifications.email, alerts, &["notifications", "email"]);
+        // Whose password counts, and whether it must be changed, is about the password too.
+        let mut guard = |change: &mut Option<bool>, before: bool, path: &str| {
+            if change.is_some_and(|given| given != before) {
+                problems.push(Problem::at(&[path], ErrorCode::NotAllowed, denied.to_string()));
+                *change = None;
+            }
+        };
+        guard(&mut changes.is_ldap, before.is_ldap, "isLdap");
+        guard(
+            &mut changes.must_change_password,
+            before.must_change_password,
+            "mustChangePassword",
+        );
     }
 
     /// Takes away, and notes, what would let the caller in as a user who holds more: a link to set a password goes to the
-    /// mail address, and a freed login can be made again.
+    /// mail address, a freed login can be made again, and whoever has the login in the directory signs in as an LDAP user.
     async fn guard_ways_in(&self, before: &User, changes: &mut UserChanges, problems: &mut Problems) -> Result<()> {
         let renames = |login: &String| Login::parse(login).map_or(true, |login| login != before.login);
         let renamed = changes.login.as_ref().is_some_and(renames);
         let readdressed = changed(&changes.email, before.email.as_ref());
-        if !renamed && !readdressed {
+        let reassigned = changes.is_ldap.is_some_and(|is_ldap| is_ldap != before.is_ldap);
+        if !renamed && !readdressed && !reassigned {
             return Ok(());
         }
         let Some(message) = self.above(before).await? else {
@@ -223,6 +237,10 @@ impl UserWrites<'_> {
         if renamed {
             changes.login = None;
             problems.push(Problem::at(&["login"], ErrorCode::NotAllowed, message.clone()));
+        }
+        if reassigned {
+            changes.is_ldap = None;
+            problems.push(Problem::at(&["isLdap"], ErrorCode::NotAllowed, message.clone()));
         }
         if readdressed {
             changes.email = None;

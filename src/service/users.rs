@@ -120,7 +120,7 @@ impl Caller {
     }
 
     fn scope_users(&self, filter: &UserFilter) -> Option<UserFilter> {
-        let (account, own) = narrow(self.principal().reach_of_users(), filter.account)?;
+        let (account, own) = narrow(self.principal().reach_of_user_lists(), filter.account)?;
         if own.is_some() && filter.id.is_some() && filter.id != own {
             return None;
         }

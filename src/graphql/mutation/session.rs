@@ -75,8 +75,12 @@ impl Sessions {
         let state = RequestState::of(ctx)?;
         let user = input.user.map(|id| node_id::decode(&id));
         let except_current = input.except_current.unwrap_or(true);
-        let result = state.caller().revoke_all_sessions(user, except_current).await;
-        let (revoked, user_errors) = payload(result)?;
+        let caller = state.caller();
+        let own = user.is_none_or(|user| user.is_some() && user == caller.principal().user());
+        let (revoked, user_errors) = payload(caller.revoke_all_sessions(user, except_current).await)?;
+        if own && !except_current && revoked.is_some() {
+            state.clear_cookie();
+        }
         Ok(RevokeAllSessionsPayload { revoked, user_errors })
     }
 }

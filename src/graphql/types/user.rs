@@ -187,8 +187,12 @@ impl User {
 
     /// The last success; others' takes history:read.
     async fn last_login(&self, ctx: &Context<'_>) -> Option<ApiResult<LoginEvent>> {
+        // Asked first: whether there is any must not tell who ever signed in.
+        if let Err(error) = self.check_history(ctx) {
+            return Some(Err(error));
+        }
         let event = self.0.last_login.clone()?;
-        Some(self.check_history(ctx).map(|()| LoginEvent(Arc::new(event))))
+        Some(Ok(LoginEvent(Arc::new(event))))
     }
 
     /// Its sign-ins, newest first; others' takes history:read.

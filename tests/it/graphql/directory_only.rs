@@ -30,10 +30,16 @@ fn corp(config: &mut Config, url: &str) {
 
 const NOWHERE: &str = "ldap://ldap.invalid";
 
-/// Makes the account one that takes passwords of its directory only.
-async fn make_directory_only(root: &Asker<'_>, account: &Account) {
+/// Makes the account one that takes passwords of its directory only, with a master who has one there.
+async fn make_directory_only(gateway: &Gateway, root: &Asker<'_>, account: &Account) {
     let id = node_id::encode(account.id).to_string();
-    let input = json!({ "id": id, "directory": "corp", "directoryOnly": true });
+    let input = json!({ "id": id, "directory": "corp" });
+    root.mutate("updateAccount", input, "account { id }").await;
+    let boss = |new: &mut doorward::service::NewUser| {
+        (new.password, new.is_ldap, new.is_master) = (None, true, true);
+    };
+    gateway.user_with(account, "ldap-boss", boss).await;
+    let input = json!({ "id": id, "directoryOnly": true });
     let payload = root.mutate("updateAccount", input, "account { directoryOnly }").await;
     assert_eq!(payload["account"], json!({ "directoryOnly": true }), "{payload:#}");
 }
@@ -88,7 +94,7 @@ async fn a_right_local_password_opens_nothing(backend: Backend) {
     let acme = gateway.account("acme").await;
     gateway.master(&acme, "owner").await;
     gateway.sign_in("owner@acme").await;
-    make_directory_only(&root(&gateway).await, &acme).await;
+    make_directory_only(&gateway, &root(&gateway).await, &acme).await;
     for (password, expected) in [
         ("wrong", LoginOutcome::WrongPassword),
         (PASSWORD, LoginOutcome::NotAllowed),
@@ -103,22 +109,24 @@ async fn nobody_gets_or_changes_a_local_password(backend: Backend) {
     let gateway = Gateway::start_with(backend, |config| corp(config, NOWHERE)).await;
     let acme = gateway.account("acme").await;
     gateway.master(&acme, "owner").await;
-    // Who has signed in before stays so.
     let owner = gateway.sign_in("owner@acme").await;
-    make_directory_only(&root(&gateway).await, &acme).await;
-    assert_eq!(change_password(&owner, PASSWORD).await, ["DIRECTORY_ONLY"]);
-    let create = async |password: Value| {
-        let input = json!({ "login": "new", "password": password });
-        user_errors(&owner.mutate("createUser", input, "user { id }").await)
+    let root = root(&gateway).await;
+    make_directory_only(&gateway, &root, &acme).await;
+    let gone = owner.error("{ account { name } }").await;
+    assert_eq!(gone, "UNAUTHENTICATED", "what was opened with a local password ends");
+    let create = async |login: &str, password: Value| {
+        let account = node_id::encode(acme.id).to_string();
+        let input = json!({ "account": account, "login": login, "password": password });
+        user_errors(&root.mutate("createUser", input, "user { id }").await)
     };
-    assert_eq!(create(json!(NEW)).await, ["DIRECTORY_ONLY password"]);
-    assert_eq!(create(Value::Null).await, [""; 0]);
+    assert_eq!(create("new", json!(NEW)).await, ["DIRECTORY_ONLY password"]);
+    assert_eq!(create("new", Value::Null).await, [""; 0]);
 }
 
 async fn operators_keep_their_way_in(backend: Backend) {
     let gateway = Gateway::start_with(backend, |config| corp(config, NOWHERE)).await;
     let system = gateway.system().await;
-    make_directory_only(&root(&gateway).await, &system).await;
+    make_directory_only(&gateway, &root(&gateway).await, &system).await;
     // The directory is away, and a local password is what is left.
     let root = gateway.sign_in("root@system").await;
     assert_eq!(change_password(&root, PASSWORD).await, [""; 0]);

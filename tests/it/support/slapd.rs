@@ -145,7 +145,8 @@ impl Slapd {
             .args(["-x", "-H", &self.url(), "-D", ROOT, "-w", ROOT_PASSWORD])
             .args(options)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            // A line for each entry, which nobody reads.
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|e| panic!("ldapmodify ({e}): tests/run installs it"));
