@@ -52,7 +52,7 @@ impl Authenticator for LdapAuthenticator {
         Ok(match directory.authenticate(login.as_str(), attempt.password).await {
             Authentication::Success { person, detail } => Verdict::Right(Right {
                 rehashed: None,
-                person: Some(Box::new(person)),
+                person: Some(person),
                 detail,
             }),
             Authentication::Refused { reason, detail } => Verdict::Refused {

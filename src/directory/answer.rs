@@ -9,7 +9,7 @@ pub enum Authentication {
     /// It is right.
     Success {
         /// Who it is.
-        person: Person,
+        person: Box<Person>,
         /// What the directory had to say besides, for the history.
         detail: Option<String>,
     },
@@ -47,7 +47,7 @@ pub enum Refusal {
 #[derive(Debug)]
 pub enum LookUp {
     /// Exactly one entry.
-    Found(Person),
+    Found(Box<Person>),
     /// No entry, in bases that can all be read.
     Absent,
     /// More than one entry.

@@ -65,7 +65,7 @@ impl Directory {
             let found = match found {
                 Found::One(person) => {
                     tell(&person, label, trail);
-                    LookUp::Found(*person)
+                    LookUp::Found(person)
                 }
                 Found::Several(_) => LookUp::Ambiguous,
                 Found::Nobody => {

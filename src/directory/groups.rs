@@ -64,7 +64,7 @@ impl GroupRules {
     }
 
     /// Whether the person's own entry is to be asked for them.
-    pub fn from_entry(&self) -> bool {
+    pub fn reads_entry(&self) -> bool {
         self.search.is_none()
     }
 }

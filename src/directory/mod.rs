@@ -17,6 +17,7 @@ mod escape;
 mod explain;
 mod groups;
 mod kind;
+mod many;
 mod outcome;
 mod person;
 mod pool;
@@ -37,6 +38,7 @@ pub use self::answer::{Authentication, LookUp, Refusal};
 pub use self::dn::canonical as canonical_dn;
 pub use self::error::{DirectoryError, Step};
 pub use self::explain::Explanation;
+pub use self::many::Everyone;
 pub use self::person::{PasswordExpiry, Person, PersonAttributes};
 pub use self::server::ServerHealth;
 pub use self::trail::{CheckOutcome, CheckStep};
@@ -184,7 +186,7 @@ impl Directory {
         let tried = self.at_servers(|server, deadline| async move {
             let (connection, found) = self.find_as_service(&server, login, deadline).await?;
             Ok(match found {
-                Found::One(person) => LookUp::Found(*person),
+                Found::One(person) => LookUp::Found(person),
                 Found::Several(_) => LookUp::Ambiguous,
                 Found::Nobody => {
                     self.finder.read_bases(&connection, Patience::Until(deadline)).await?;
@@ -193,76 +195,6 @@ impl Directory {
             })
         });
         tried.await.unwrap_or_else(LookUp::Unknown)
-    }
-
-    /// Looks many up by the directory's own ids. Who is not among the answers is absent: no entry of that id, or one that the
-    /// filter no longer finds, in bases that can all be read.
-    ///
-    /// # Errors
-    /// Nothing is known of anybody then.
-    pub async fn look_up_ids(&self, ids: &[String]) -> Result<Vec<Person>, DirectoryError> {
-        self.in_background(|server, patience| async move {
-            let (lease, _) = server.service(patience.deadline(), None).await?;
-            let found = async {
-                let kind = server.kind(&lease, patience.deadline()).await?;
-                let from = (&*lease, &kind);
-                self.finder.by_ids(from, ids, self.clock.now(), patience).await
-            };
-            let found = found.await;
-            if found.as_ref().is_err_and(DirectoryError::is_transport) {
-                server.discard(&lease);
-            }
-            found
-        })
-        .await
-    }
-
-    /// Begins to read everybody whom the filter finds.
-    ///
-    /// # Errors
-    /// No server can be read from.
-    pub async fn everyone(&self) -> Result<Everyone<'_>, DirectoryError> {
-        // One server to the end: another one's answers are no continuation of this one's.
-        self.in_background(|server, patience| async move {
-            let connection = server.open_service(patience.deadline(), &Trail::silent()).await?;
-            let for_groups = server.open_service(patience.deadline(), &Trail::silent()).await?;
-            let kind = server.kind(&connection, patience.deadline()).await?;
-            Ok(Everyone {
-                directory: self,
-                reading: self.finder.everyone([connection, for_groups], kind, patience),
-            })
-        })
-        .await
-    }
-
-    /// Tries one server after the other with work that nobody waits for: each answer has the server's time to come.
-    async fn in_background<T, F>(&self, attempt: impl Fn(Arc<Server>, Patience) -> F) -> Result<T, DirectoryError>
-    where
-        F: Future<Output = Result<T, DirectoryError>>,
-    {
-        if !self.can_look_up {
-            return Err(DirectoryError::NoLookUp {
-                directory: self.name.clone(),
-            });
-        }
-        let mut errors = Vec::new();
-        for server in server::in_order(&self.servers) {
-            match attempt(Arc::clone(&server), Patience::Each(server.timeout())).await {
-                Ok(answer) => {
-                    server.is_well();
-                    return Ok(answer);
-                }
-                Err(error) if !error.is_transport() => return Err(error),
-                Err(error) => {
-                    server.is_ill(&error);
-                    errors.push(error);
-                }
-            }
-        }
-        Err(DirectoryError::NoServer {
-            directory: self.name.clone(),
-            errors,
-        })
     }
 
     /// Where people are, as configured.
@@ -344,7 +276,7 @@ impl Directory {
         let own = server.endpoint.open(deadline).await?;
         let authentication = match self.bind(&own, &person.dn, password, deadline).await? {
             Bound::Refused { reason, detail } => Authentication::Refused { reason, detail },
-            Bound::Accepted(accepted) => self.success(*person, &accepted),
+            Bound::Accepted(accepted) => self.success(person, &accepted),
         };
         own.close(deadline).await;
         Ok(authentication)
@@ -369,7 +301,7 @@ impl Directory {
             Bound::Accepted(accepted) => {
                 let found = self.find_as_person(server, &own, name, login, deadline).await;
                 match found.map_err(|e| DirectoryError::AfterBind(Box::new(e)))? {
-                    Found::One(person) => self.success(*person, &accepted),
+                    Found::One(person) => self.success(person, &accepted),
                     Found::Nobody => refused(Refusal::UnknownUser),
                     Found::Several(entries) => self.several(&entries),
                 }
@@ -508,7 +440,7 @@ impl Directory {
     }
 
     /// What was said at the bind is newer than what the entry says.
-    fn success(&self, mut person: Person, accepted: &Accepted) -> Authentication {
+    fn success(&self, mut person: Box<Person>, accepted: &Accepted) -> Authentication {
         let now = self.clock.now();
         if accepted.grace_left.is_some() {
             person.password_expiry = PasswordExpiry::At(now);
@@ -523,23 +455,6 @@ impl Directory {
             .grace_left
             .map(|left| format!("result 0, policy: the password has expired; {left} more sign-ins with it are left"));
         Authentication::Success { person, detail }
-    }
-}
-
-/// Everybody in a directory, part by part, so that no more than a part is held at once.
-#[derive(Debug)]
-pub struct Everyone<'a> {
-    directory: &'a Directory,
-    reading: search::Reading<'a>,
-}
-
-impl Everyone<'_> {
-    /// The next part; `None` once everybody was read, in bases that can all be read.
-    ///
-    /// # Errors
-    /// The reading came to an end before it was through: nothing is known of whoever was not read.
-    pub async fn next(&mut self) -> Result<Option<Vec<Person>>, DirectoryError> {
-        self.reading.next(self.directory.clock.now()).await
     }
 }
 

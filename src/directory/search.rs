@@ -93,7 +93,7 @@ impl Finder {
             format!("{filter} under {}", self.bases.join("; "))
         });
         let began = Moment::now();
-        let attributes = person::wanted(&self.names, kind, self.groups.from_entry(), true);
+        let attributes = person::wanted(&self.names, kind, self.groups.reads_entry(), true);
         let searched = self.search(connection, &filter, attributes, deadline).await;
         if let Err(error) = &searched {
             trail.fail(server, "search", began, error);
@@ -225,7 +225,7 @@ impl Finder {
             scope: Scope::Subtree,
             filter: filter.to_owned(),
             // Pictures are read at sign-ins: those of everybody would fill the memory.
-            attributes: person::wanted(&self.names, kind, self.groups.from_entry(), false),
+            attributes: person::wanted(&self.names, kind, self.groups.reads_entry(), false),
         }
     }
 

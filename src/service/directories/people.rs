@@ -53,7 +53,7 @@ impl Mistaken {
 #[derive(Debug)]
 pub(in crate::service) enum Written {
     /// The user as it is stored now.
-    Done(User),
+    Done(Box<User>),
     /// The user was changed by somebody else in between.
     Conflict,
     /// It cannot be.
@@ -222,7 +222,7 @@ impl Services {
         author: &Author,
     ) -> Result<Written> {
         if !is_changed(before, &after) {
-            return Ok(Written::Done(after));
+            return Ok(Written::Done(Box::new(after)));
         }
         let after = User {
             updated_at: self.clock.now(),
@@ -238,7 +238,7 @@ impl Services {
                         tracing::warn!(account = %account.name, user = %before.login,
                         "the account has no active master left: the directory took the last one");
                     }
-                    Written::Done(after)
+                    Written::Done(Box::new(after))
                 }
                 Err(StoreError::Conflict { .. } | StoreError::NotFound) => Written::Conflict,
                 Err(StoreError::Taken(Unique::DirectoryLink)) => Written::Mistaken(Mistaken::EntryTaken),
@@ -281,7 +281,7 @@ impl Services {
         let changes = self.named(made(&user_fields(&user))).await?;
         let entry = self.entry_by(author, account, &user, changes)?;
         Ok(match self.store.create_user(&user, None, &entry).await {
-            Ok(()) => Written::Done(user),
+            Ok(()) => Written::Done(Box::new(user)),
             // Somebody else was faster, perhaps with the same person.
             Err(StoreError::Taken(_)) => Written::Conflict,
             Err(error) => return Err(error.into()),

@@ -54,7 +54,7 @@ impl Caller {
                         ..user.clone()
                     };
                     match self.write_relinked(&account, &user, unlinked).await? {
-                        Written::Done(user) => return Ok(user),
+                        Written::Done(user) => return Ok(*user),
                         Written::Conflict | Written::Mistaken(_) => continue,
                     }
                 }
@@ -86,7 +86,7 @@ impl Caller {
             }
             let after = said.applied_to(&unlinked, &mappings.of(&person), self.now());
             match self.write_relinked(&account, &user, after).await? {
-                Written::Done(user) => return Ok(user),
+                Written::Done(user) => return Ok(*user),
                 Written::Conflict => {}
                 Written::Mistaken(mistaken) => {
                     return Err(Problem::at(&["id"], ErrorCode::NotAllowed, mistaken.detail()).into());

@@ -64,7 +64,7 @@ fn logins(user: &User) -> [&str; 5] {
 
 async fn person(directory: &Directory, login: &str) -> Person {
     match sign_in(directory, login, PASSWORD).await {
-        Authentication::Success { person, .. } => person,
+        Authentication::Success { person, .. } => *person,
         other => panic!("{login}: {other:?}"),
     }
 }

@@ -54,7 +54,7 @@ async fn sign_in(directory: &Directory, login: &str, password: &str) -> Authenti
 
 async fn success(directory: &Directory, login: &str) -> Person {
     match sign_in(directory, login, PASSWORD).await {
-        Authentication::Success { person, .. } => person,
+        Authentication::Success { person, .. } => *person,
         other => panic!("{login}: {other:?}"),
     }
 }

@@ -315,7 +315,7 @@ impl Sync {
                 tracing::warn!(user = %user.login, account = %self.account.name, ?written, "a user was left as it is");
                 return Ok(None);
             };
-            after = stored;
+            after = *stored;
         }
         Ok(Some(Outcome::Changed {
             kind,
