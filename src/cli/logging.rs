@@ -15,15 +15,30 @@ pub(super) enum LogFormat {
     Json,
 }
 
+/// Libraries that log what they carry, which may be a token or a password. They say no more than this whatever is asked for:
+/// what is logged must be fit to be read.
+const CARRIERS: [&str; 6] = [
+    "tungstenite=info",
+    "tokio_tungstenite=info",
+    "h2=info",
+    "hyper=info",
+    "ldap3=info",
+    "lber=info",
+];
+
 /// Starts logging. `filter` beats the default: everything from `info` up while serving, from `warn` up otherwise.
 pub(super) fn start(filter: Option<&str>, format: LogFormat, serves: bool) -> anyhow::Result<()> {
     let text = filter.filter(|text| !text.trim().is_empty());
     let text = text.unwrap_or(if serves { "info" } else { "warn" });
-    let filter = EnvFilter::try_new(text).map_err(|error| {
+    let mut filter = EnvFilter::try_new(text).map_err(|error| {
         Usage(format!(
             "--log (DOORWARD_LOG) is {text:?}: {error}; write a level such as info, or info,doorward::store=trace"
         ))
     })?;
+    // Each of them is a directive, so none is left out.
+    for quiet in CARRIERS.iter().filter_map(|carrier| carrier.parse().ok()) {
+        filter = filter.add_directive(quiet);
+    }
     let stderr = std::io::stderr();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -108,7 +108,8 @@ async fn whoever_leaves_the_directory_keeps_nothing_of_it(backend: Backend) {
         last_checked_at: gateway.now(),
         picture: None,
     });
-    synced.password_expires_at = Some(gateway.now());
+    let ends = gateway.now();
+    synced.password_expires_at = Some(ends);
     let before = synced.revision;
     synced.revision += 1;
     let (clock, entropy) = (gateway.services.clock.as_ref(), gateway.services.entropy.as_ref());
@@ -146,6 +147,7 @@ async fn whoever_leaves_the_directory_keeps_nothing_of_it(backend: Backend) {
         json!({ "action": "updateUser", "changes": [
             { "field": "isLdap", "before": "true", "after": "false" },
             { "field": "directoryLink", "before": dn, "after": null },
+            { "field": "passwordExpiresAt", "before": ends.to_string(), "after": null },
             { "field": "isMaster", "before": "true", "after": "false" },
             { "field": "roles", "before": "By hand, Mapped", "after": "By hand" },
             { "field": "groups", "before": "EMEA", "after": "Main" },
