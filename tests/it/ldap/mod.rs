@@ -2,6 +2,7 @@
 
 mod access;
 mod active_directory;
+mod command_line;
 mod explain;
 mod faults;
 mod identity;
