@@ -127,30 +127,44 @@ async fn hostile_logins_are_nobody() {
 
 #[tokio::test]
 async fn every_legal_dn_signs_in_and_finds_its_groups() {
-    let slapd = slapd();
-    let mut config = config(&[slapd.url()]);
-    config.groups.from = GroupSource::Search;
-    config.groups.base = vec![format!("ou=groups,{SUFFIX}")];
-    let directory = directory(&config);
-    for login in [
-        "comma",
-        "plus",
-        "quote",
-        "backslash",
-        "brackets",
-        "leading",
-        "hash",
-        "zo\u{eb}",
-        "multi",
-        "a,a",
-    ] {
-        let person = success(&directory, login).await;
-        let groups = if login == "comma" {
-            vec![format!("cn=staff,ou=groups,{SUFFIX}")]
-        } else {
-            Vec::new()
-        };
-        assert_eq!(person.groups, groups, "{login}");
+    use base64::Engine as _;
+    // Everybody with a name that takes escaping, as RFC 4514 writes it.
+    let names = [
+        ("comma", "cn=Smith\\, Jo"),
+        ("plus", "cn=plus\\+plus"),
+        ("quote", "cn=\\\"quoted\\\""),
+        ("backslash", "cn=back\\\\slash"),
+        ("brackets", "cn=round (brackets) *"),
+        ("leading", "cn=\\ leading"),
+        ("hash", "cn=\\#hash=equals"),
+        ("zo\u{eb}", "cn=Zo\u{eb} \u{41b}\u{435}\u{432}"),
+        ("multi", "cn=one+sn=two"),
+        ("a,a", "uid=a\\2ca"),
+    ];
+    let mut group = format!("dn: cn=named,ou=groups,{SUFFIX}\nobjectClass: groupOfNames\ncn: named\n");
+    for (_, name) in names {
+        let member = base64::engine::general_purpose::STANDARD.encode(format!("{name},{PEOPLE}"));
+        group += &format!("member:: {member}\n");
+    }
+    let slapd = Slapd::start(SlapdOptions {
+        extra_ldif: group + "\n",
+        ..SlapdOptions::default()
+    });
+    let by_entry = config(&[slapd.url()]);
+    let mut by_search = by_entry.clone();
+    by_search.groups.from = GroupSource::Search;
+    by_search.groups.base = vec![format!("ou=groups,{SUFFIX}")];
+    for config in [by_entry, by_search] {
+        let directory = directory(&config);
+        for (login, _) in names {
+            let mut groups = success(&directory, login).await.groups;
+            groups.sort();
+            let mut expected = vec![format!("cn=named,ou=groups,{SUFFIX}")];
+            if login == "comma" {
+                expected.push(format!("cn=staff,ou=groups,{SUFFIX}"));
+            }
+            assert_eq!(groups, expected, "{login}");
+        }
     }
 }
 
