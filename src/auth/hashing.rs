@@ -1,4 +1,5 @@
-//! Password hashing with argon2id (RFC 9106), on a bounded number of threads.
+//! Password hashing with argon2id (RFC 9106), on a bounded number of threads. Hashes that other systems made are checked
+//! here too, and made anew at the first right password.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordVerifier, Version};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
+use crate::auth::foreign::Foreign;
 use crate::domain::clock::{Entropy, EntropyError};
 use crate::domain::credentials::PasswordHash;
 
@@ -36,7 +38,7 @@ pub enum HashError {
     /// No salt could be made.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// The stored hash is no argon2 hash.
+    /// The stored hash is of no kind that is known here.
     #[error("a stored password hash cannot be read: {0}")]
     Unreadable(String),
     /// Too many passwords wait to be checked already.
@@ -187,6 +189,9 @@ impl Inner {
                 rehashed: None,
             });
         };
+        if !stored.expose().starts_with("$argon2") {
+            return self.check_foreign(password, stored);
+        }
         let parsed = phc::PasswordHash::new(stored.expose()).map_err(unreadable)?;
         match self.verify(password, &parsed) {
             Ok(()) if self.is_current(&parsed) => Ok(Checked {
@@ -203,6 +208,22 @@ impl Inner {
             }),
             Err(e) => Err(unreadable(e)),
         }
+    }
+
+    /// Checks against a hash that another system made; a wrong password takes at least as long as with one of our own.
+    fn check_foreign(&self, password: &SecretString, stored: &PasswordHash) -> Result<Checked, HashError> {
+        let foreign = Foreign::parse(stored.expose()).map_err(unreadable)?;
+        self.verifications.fetch_add(1, Ordering::Relaxed);
+        let right = foreign.verify(password.expose_secret().as_bytes());
+        if !right {
+            let _ = self
+                .argon2()
+                .verify_password(password.expose_secret().as_bytes(), &self.dummy);
+        }
+        Ok(Checked {
+            right,
+            rehashed: if right { Some(self.hash(password)?) } else { None },
+        })
     }
 
     fn verify(&self, password: &SecretString, hash: &phc::PasswordHash) -> argon2::password_hash::Result<()> {
@@ -318,6 +339,20 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("memory_kib = 4"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_system_is_made_anew_once_its_password_is_known() {
+        let pool = pool(64, 1);
+        let foreign = PasswordHash::new("{SSHA}wak8E2aOf4xjcuqzmfv5eIdsFlQlwVau".to_owned());
+        let password = "plaited harbour 94 velvet".into();
+        let wrong = pool.check(&"plaited".into(), Some(&foreign)).await.unwrap();
+        assert!(!wrong.right && wrong.rehashed.is_none());
+        let right = pool.check(&password, Some(&foreign)).await.unwrap();
+        let renewed = right.rehashed.filter(|_| right.right).unwrap();
+        assert!(renewed.expose().starts_with("$argon2id$"), "{}", renewed.expose());
+        assert!(pool.check(&password, Some(&renewed)).await.unwrap().right);
+        assert_eq!(pool.verifications(), 3);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Who somebody is: the pluggable [`Authenticator`], the password hashes, the secrets of sessions.
 
 mod authenticator;
+mod foreign;
 mod hashing;
 mod keys;
 mod ldap;
@@ -8,6 +9,7 @@ mod local;
 mod token;
 
 pub use authenticator::{Attempt, Authenticator, Authenticators, Right, Verdict};
+pub use foreign::{HashFormatError, take_over};
 pub use hashing::{HashError, HashParameters, HashPool};
 pub use keys::{directory_failure_key, failure_key, limit_key};
 pub use ldap::LdapAuthenticator;

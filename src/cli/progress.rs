@@ -58,6 +58,14 @@ impl Progress {
         }
     }
 
+    /// Writes something else while it goes on.
+    pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Bar(bar) => bar.suspend(write),
+            Self::Lines { .. } => write(),
+        }
+    }
+
     /// It is over.
     pub(super) fn end(&self) {
         if let Self::Bar(bar) = self {

@@ -28,10 +28,16 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(common: &Common) -> anyhow::Result<Self> {
+        let session = Self::open_as_it_is(common).await?;
+        // The operators' account is there on a store that no server has seen yet, too.
+        session.services.ensure_system_account().await?;
+        Ok(session)
+    }
+
+    /// Without the operators' account on a store that no server has seen yet: it may be about to come from elsewhere.
+    pub(super) async fn open_as_it_is(common: &Common) -> anyhow::Result<Self> {
         let config = load_config(common)?;
         let services = app::open_services(&config, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
-        // The operators' account is there on a store that no server has seen yet, too.
-        services.ensure_system_account().await?;
         let caller = services.command_line();
         Ok(Self { services, caller })
     }

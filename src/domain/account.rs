@@ -105,7 +105,7 @@ pub enum Language {
 }
 
 /// One tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Its identifier.
     pub id: AccountId,

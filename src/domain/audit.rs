@@ -36,7 +36,7 @@ pub struct FieldChange {
 }
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditEntry {
     /// Its identifier; grows with time.
     pub id: AuditEntryId,

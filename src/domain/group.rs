@@ -1,11 +1,12 @@
 //! A group: whose objects a user sees in the applications.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::domain::ids::{AccountId, GroupId};
 
 /// A group with a name that is unique in its account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
     /// Its identifier.
     pub id: GroupId,

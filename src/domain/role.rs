@@ -94,7 +94,7 @@ impl From<Permission> for String {
 }
 
 /// Permissions under a name that is unique in its account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Role {
     /// Its identifier.
     pub id: RoleId,

@@ -7,7 +7,7 @@ use crate::domain::ids::{AccountId, SessionId, UserId};
 use crate::domain::login_event::{EventOrigin, Impersonator};
 
 /// A signed-in session. Its secret is not here; the store keeps the secret's SHA-256.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Session {
     /// Its identifier.
     pub id: SessionId,

@@ -1,11 +1,12 @@
 //! An API token: with it an application asks in its own name.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::domain::ids::{AccountId, ApiTokenId, GroupId, RoleId, UserId};
 
 /// A token with roles and groups of its own. Its secret is not here; the store keeps the secret's SHA-256.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ApiToken {
     /// Its identifier.
     pub id: ApiTokenId,

@@ -164,7 +164,7 @@ impl DirectoryLink {
 }
 
 /// One person. The password's hash is not here: [`crate::domain::credentials::Credentials`] has it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct User {
     /// Its identifier.
     pub id: UserId,

@@ -421,7 +421,7 @@ fn action_on<'a>(name: &'a str, account: &Account, log: AccountId, changes: Vec<
     }
 }
 
-fn check_time_zone(time_zone: &str, problems: &mut Problems) {
+pub(super) fn check_time_zone(time_zone: &str, problems: &mut Problems) {
     if time_zone.len() > 64 || TimeZone::get(time_zone).is_err() {
         let time_zone: String = time_zone.chars().take(64).collect();
         let message = format!("timeZone {time_zone:?} is no IANA time zone; write one such as Europe/Berlin or UTC");
@@ -429,7 +429,7 @@ fn check_time_zone(time_zone: &str, problems: &mut Problems) {
     }
 }
 
-fn check_policy(policy: &PasswordPolicy, problems: &mut Problems) {
+pub(super) fn check_policy(policy: &PasswordPolicy, problems: &mut Problems) {
     if let Err((field, right)) = policy.validate() {
         let message = format!("passwordPolicy.{field} {right}");
         problems.push(Problem::at(&["passwordPolicy", field], ErrorCode::Invalid, message));
@@ -461,7 +461,7 @@ impl Caller {
     }
 }
 
-fn check_directory(caller: &Caller, directory: Option<&str>, only: bool, problems: &mut Problems) {
+pub(super) fn check_directory(caller: &Caller, directory: Option<&str>, only: bool, problems: &mut Problems) {
     let configured = &caller.services.settings.directories;
     match directory {
         Some(name) if !configured.contains_key(name) => {

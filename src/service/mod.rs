@@ -22,6 +22,7 @@ mod settings;
 mod sign_in;
 mod stats;
 mod tokens;
+mod transfer;
 mod upkeep;
 mod user_changes;
 mod users;
@@ -51,6 +52,10 @@ pub use settings::{DirectoryRules, Settings};
 pub use sign_in::{SignedIn, SigningIn};
 pub use stats::{Bar, Width};
 pub use tokens::{TokenInput, TokenWrites};
+pub use transfer::{
+    CopyError, CopyProgress, CopyStage, Counts, ExportOptions, FileFormat, ImportEvent, ImportOptions, ImportReport,
+    KindReport, Tally, copy_store,
+};
 pub use upkeep::{Worker, spawn_upkeep};
 pub use user_changes::{NewUser, NotificationChanges, UserChanges};
 pub use users::UserWrites;

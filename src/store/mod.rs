@@ -21,6 +21,7 @@ mod login;
 mod people;
 mod tenancy;
 mod token;
+pub mod transfer;
 
 #[cfg(test)]
 pub mod contract;
@@ -46,6 +47,7 @@ pub(crate) use login::{Tally, admission};
 pub use people::{NewPerson, UserStore};
 pub use tenancy::{AccountStore, GroupStore, RoleStore};
 pub use token::{TokenIdentity, TokenStore};
+pub use transfer::TransferStore;
 
 /// What every store answers with.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -114,6 +116,7 @@ pub trait Store:
     + DirectoryStore
     + LoginStore
     + LiveStore
+    + TransferStore
     + Upkeep
     + Debug
     + Send
@@ -134,6 +137,7 @@ impl<T> Store for T where
         + DirectoryStore
         + LoginStore
         + LiveStore
+        + TransferStore
         + Upkeep
         + Debug
         + Send

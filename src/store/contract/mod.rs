@@ -29,6 +29,7 @@ pub(crate) mod places;
 pub(crate) mod roles;
 pub(crate) mod sessions;
 pub(crate) mod tokens;
+pub(crate) mod transfer;
 pub(crate) mod upkeep;
 pub(crate) mod user_changes;
 pub(crate) mod user_lists;
@@ -124,6 +125,11 @@ macro_rules! contract_suite {
                 are_updated_at_their_revision, keep_what_other_intents_own, cannot_take_a_login,
                 race_at_a_revision, lose_sessions_when_disabled, lose_the_password_to_the_directory,
                 lose_sessions_with_the_way_in,
+            }
+            transfer {
+                are_scanned_in_the_order_of_their_ids, are_written_as_they_were_read, replace_those_with_the_same_id,
+                are_created_with_their_audit_entries_or_not_at_all, find_users_by_id_and_by_login,
+                let_users_follow_their_history, know_who_holds_a_lease,
             }
             user_lists {
                 agree_with_the_model_in_every_order, count_like_the_model, are_paged_in_every_order,

@@ -18,7 +18,7 @@ use crate::store::{AvatarStore, Result};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct AvatarDocument {
     #[serde(rename = "_id")]
-    id: Id,
+    pub(super) id: Id,
     account: Id,
     user: Id,
     kind: AvatarKind,

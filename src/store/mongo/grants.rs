@@ -55,7 +55,7 @@ impl MongoStore {
     }
 
     /// Those of the ids that are no longer in the collection.
-    async fn gone<D: Send + Sync, T: Copy + Into<Id>>(
+    pub(super) async fn gone<D: Send + Sync, T: Copy + Into<Id>>(
         &self,
         session: &mut ClientSession,
         collection: &Collection<D>,

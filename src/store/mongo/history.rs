@@ -62,7 +62,7 @@ impl MongoStore {
     }
 
     /// The newest sign-ins of each user from the history itself.
-    async fn newest(
+    pub(super) async fn newest(
         &self,
         users: &[UserId],
         limit: usize,

@@ -72,7 +72,7 @@ pub(super) fn carry(event: &Bson) -> Document {
 }
 
 /// The later of a user's last sign-in and this one: several may be recorded in another order than they happened in.
-fn last(event: &LoginEvent, written: &Bson) -> Document {
+pub(super) fn last(event: &LoginEvent, written: &Bson) -> Document {
     let later = doc! { "$gt": [
         [At(event.at), Id::from(event.id)],
         ["$last_login.at", "$last_login._id"],

@@ -45,6 +45,7 @@ mod session;
 mod stats;
 mod token;
 mod transaction;
+mod transfer;
 mod upkeep;
 mod user;
 mod user_filter;

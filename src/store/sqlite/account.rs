@@ -52,6 +52,31 @@ fn spare_directory_master(connection: &Connection, account: AccountId) -> Result
     if none_left { Err(StoreError::LastMaster) } else { Ok(()) }
 }
 
+/// Adds an account alone.
+pub(super) fn insert(connection: &Connection, account: &Account) -> Result<()> {
+    connection.prepare_cached(
+        "INSERT INTO accounts (id, name, title, title_fold, status, time_zone, default_language, directory, \
+         directory_only, password_policy, created_at, updated_at, revision) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        account.id.blob(),
+        account.name.as_str(),
+        account.title,
+        fold(&account.title),
+        Name(account.status),
+        account.time_zone,
+        Name(account.default_language),
+        account.directory,
+        account.directory_only,
+        json(&account.password_policy)?,
+        millis(account.created_at),
+        millis(account.updated_at),
+        account.revision,
+    ])?;
+    Ok(())
+}
+
 fn conditions(filter: &AccountFilter) -> keyset::Conditions {
     let mut conditions = keyset::Conditions::default();
     conditions.and_some("status = ?", filter.status.map(|s| s.name().to_owned()));
@@ -67,26 +92,7 @@ impl AccountStore for SqliteStore {
     async fn create_account(&self, account: &Account, main_group: &Group, entry: &AuditEntry) -> Result<()> {
         let (account, main_group, entry) = (account.clone(), main_group.clone(), entry.clone());
         self.write("create_account", move |tx| {
-            tx.prepare_cached(
-                "INSERT INTO accounts (id, name, title, title_fold, status, time_zone, default_language, directory, \
-                 directory_only, password_policy, created_at, updated_at, revision) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                account.id.blob(),
-                account.name.as_str(),
-                account.title,
-                fold(&account.title),
-                Name(account.status),
-                account.time_zone,
-                Name(account.default_language),
-                account.directory,
-                account.directory_only,
-                json(&account.password_policy)?,
-                millis(account.created_at),
-                millis(account.updated_at),
-                account.revision,
-            ])?;
+            insert(tx, &account)?;
             group::insert(tx, &main_group)?;
             audit::insert(tx, &entry)
         })

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use crate::domain::audit::AuditEntry;
 use crate::domain::avatar::Avatar;
@@ -11,6 +11,26 @@ use crate::store::sqlite::names::Name;
 use crate::store::sqlite::rows::{Columns, Id, first, millis};
 use crate::store::sqlite::{SqliteStore, account, audit};
 use crate::store::{AvatarStore, Result};
+
+/// The columns, joined with the user's.
+pub(super) const AVATAR: &str = "avatars.id, users.account, avatars.user, avatars.kind, avatars.bytes";
+
+pub(super) fn read(row: &mut Columns<'_>) -> Result<Avatar> {
+    Ok(Avatar {
+        id: row.id()?,
+        account: row.id()?,
+        user: row.id()?,
+        kind: row.name()?,
+        bytes: row.get()?,
+    })
+}
+
+pub(super) fn insert(connection: &Connection, avatar: &Avatar) -> Result<()> {
+    connection
+        .prepare_cached("INSERT INTO avatars (id, user, kind, bytes) VALUES (?, ?, ?, ?)")?
+        .execute(params![avatar.id.blob(), avatar.user.blob(), Name(avatar.kind), avatar.bytes])?;
+    Ok(())
+}
 
 #[async_trait]
 impl AvatarStore for SqliteStore {
@@ -29,8 +49,7 @@ impl AvatarStore for SqliteStore {
             tx.prepare_cached("DELETE FROM avatars WHERE user = ?")?
                 .execute([user.blob()])?;
             if let Some(avatar) = &avatar {
-                tx.prepare_cached("INSERT INTO avatars (id, user, kind, bytes) VALUES (?, ?, ?, ?)")?
-                    .execute(params![avatar.id.blob(), user.blob(), Name(avatar.kind), avatar.bytes])?;
+                insert(tx, avatar)?;
             }
             tx.prepare_cached("UPDATE users SET avatar = ?, updated_at = ?, revision = revision + 1 WHERE id = ?")?
                 .execute(params![avatar.map(|a| a.id.blob()), millis(at), user.blob()])?;
@@ -41,18 +60,8 @@ impl AvatarStore for SqliteStore {
 
     async fn avatar(&self, id: AvatarId) -> Result<Option<Avatar>> {
         self.read("avatar", move |tx| {
-            let read = |row: &mut Columns<'_>| {
-                Ok(Avatar {
-                    id: row.id()?,
-                    account: row.id()?,
-                    user: row.id()?,
-                    kind: row.name()?,
-                    bytes: row.get()?,
-                })
-            };
-            let sql = "SELECT avatars.id, users.account, avatars.user, avatars.kind, avatars.bytes FROM avatars \
-                       JOIN users ON users.id = avatars.user WHERE avatars.id = ?";
-            first(tx, sql, [id.blob()], read)
+            let sql = format!("SELECT {AVATAR} FROM avatars JOIN users ON users.id = avatars.user WHERE avatars.id = ?");
+            first(tx, &sql, [id.blob()], read)
         })
         .await
     }

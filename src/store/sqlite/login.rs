@@ -42,7 +42,7 @@ pub(super) fn open_session(connection: &Connection, opened: &OpenedSession) -> R
 }
 
 /// Makes a success the user's last sign-in, unless a later one was recorded first.
-fn remember_last(connection: &Connection, event: &LoginEvent) -> Result<()> {
+pub(super) fn remember_last(connection: &Connection, event: &LoginEvent) -> Result<()> {
     if let (Some(user), LoginOutcome::Success) = (event.user, event.outcome) {
         connection
             .prepare_cached(

@@ -23,6 +23,7 @@ mod rows;
 mod session;
 mod stats;
 mod token;
+mod transfer;
 mod upkeep;
 mod user;
 mod user_list;

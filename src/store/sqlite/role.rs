@@ -35,7 +35,7 @@ pub(super) fn named(filters: &[NamedFilter]) -> Vec<keyset::Conditions> {
     filters.iter().map(of).collect()
 }
 
-fn insert(connection: &Connection, role: &Role) -> Result<()> {
+pub(super) fn insert(connection: &Connection, role: &Role) -> Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO roles (id, account, name, name_fold, description, permissions, created_at, updated_at, revision) \

@@ -14,10 +14,10 @@ use crate::store::sqlite::{SqliteStore, audit};
 use crate::store::token::LISTED_TOKENS;
 use crate::store::{Result, StoreError, TokenIdentity, TokenStore};
 
-const TOKEN: &str = "api_tokens.id, api_tokens.account, api_tokens.name, api_tokens.roles, api_tokens.groups, \
+pub(super) const TOKEN: &str = "api_tokens.id, api_tokens.account, api_tokens.name, api_tokens.roles, api_tokens.groups, \
      api_tokens.created_by, api_tokens.created_at, api_tokens.last_used_at, api_tokens.expires_at, api_tokens.revoked_at";
 
-fn token(row: &mut Columns<'_>) -> Result<ApiToken> {
+pub(super) fn token(row: &mut Columns<'_>) -> Result<ApiToken> {
     Ok(ApiToken {
         id: row.id()?,
         account: row.id()?,
@@ -30,6 +30,29 @@ fn token(row: &mut Columns<'_>) -> Result<ApiToken> {
         expires_at: row.opt_time()?,
         revoked_at: row.opt_time()?,
     })
+}
+
+/// Adds a token alone.
+pub(super) fn insert(connection: &Connection, token: &ApiToken, hash: &TokenHash) -> Result<()> {
+    connection.prepare_cached(
+        "INSERT INTO api_tokens (id, token_hash, account, name, name_fold, roles, groups, created_by, created_at, \
+         last_used_at, expires_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        token.id.blob(),
+        hash.0,
+        token.account.blob(),
+        token.name,
+        fold(&token.name),
+        json(&token.roles)?,
+        json(&token.groups)?,
+        token.created_by.map(Id::blob),
+        millis(token.created_at),
+        opt_millis(token.last_used_at),
+        opt_millis(token.expires_at),
+        opt_millis(token.revoked_at),
+    ])?;
+    Ok(())
 }
 
 fn identity(tx: &Connection, hash: &TokenHash) -> Result<Option<TokenIdentity>> {
@@ -51,24 +74,7 @@ impl TokenStore for SqliteStore {
     async fn create_token(&self, token: &ApiToken, hash: &TokenHash, entry: &AuditEntry) -> Result<()> {
         let (token, hash, entry) = (token.clone(), *hash, entry.clone());
         self.write("create_token", move |tx| {
-            tx.prepare_cached(
-                "INSERT INTO api_tokens (id, token_hash, account, name, name_fold, roles, groups, created_by, created_at, \
-                 last_used_at, expires_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                token.id.blob(),
-                hash.0,
-                token.account.blob(),
-                token.name,
-                fold(&token.name),
-                json(&token.roles)?,
-                json(&token.groups)?,
-                token.created_by.map(Id::blob),
-                millis(token.created_at),
-                opt_millis(token.last_used_at),
-                opt_millis(token.expires_at),
-                opt_millis(token.revoked_at),
-            ])?;
+            insert(tx, &token, &hash)?;
             audit::insert(tx, &entry)
         })
         .await

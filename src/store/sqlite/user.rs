@@ -141,7 +141,7 @@ pub(super) fn link(connection: &Connection, user: UserId) -> Result<Option<Direc
 }
 
 /// Replaces what an update may replace.
-fn replace(tx: &Transaction<'_>, user: &User) -> Result<()> {
+pub(super) fn replace(tx: &Transaction<'_>, user: &User) -> Result<()> {
     let link = match &user.directory_link {
         Some(given) => Some(given.clone().replacing(link(tx, user.id)?.as_ref())),
         None => None,

@@ -11,7 +11,7 @@ use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in super::super) struct AuditDocument {
     #[serde(rename = "_id")]
-    id: Id,
+    pub(in super::super) id: Id,
     account: Id,
     at: At,
     actor: String,

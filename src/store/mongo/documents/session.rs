@@ -10,7 +10,7 @@ use crate::domain::session::{Impersonation, Session};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in super::super) struct SessionDocument {
     #[serde(rename = "_id")]
-    id: Id,
+    pub(in super::super) id: Id,
     account: Id,
     user: Id,
     token_hash: Digest,

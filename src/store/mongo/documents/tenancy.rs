@@ -16,7 +16,7 @@ use crate::domain::text::fold;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in super::super) struct AccountDocument {
     #[serde(rename = "_id")]
-    id: Id,
+    pub(in super::super) id: Id,
     name: AccountName,
     title: String,
     title_fold: String,

@@ -11,7 +11,7 @@ use crate::domain::token::ApiToken;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in super::super) struct TokenDocument {
     #[serde(rename = "_id")]
-    id: Id,
+    pub(in super::super) id: Id,
     account: Id,
     pub(in super::super) token_hash: Digest,
     name: String,

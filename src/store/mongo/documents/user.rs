@@ -78,6 +78,15 @@ impl From<&PasswordHash> for PasswordDocument {
     }
 }
 
+impl From<&Credentials> for PasswordDocument {
+    fn from(credentials: &Credentials) -> Self {
+        Self {
+            hash: credentials.hash.as_ref().map(|hash| hash.expose().to_owned()),
+            history: credentials.history.iter().map(|hash| hash.expose().to_owned()).collect(),
+        }
+    }
+}
+
 impl From<PasswordDocument> for Credentials {
     fn from(password: PasswordDocument) -> Self {
         Self {
