@@ -354,7 +354,9 @@ fn scrypt_phc(text: &str) -> Parsed<Foreign> {
 /// `NAME=NUMBER` among what is separated by commas.
 fn numbered(params: &str, name: &str) -> Option<u32> {
     let pairs = params.split(',').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(key, _)| *key == name).find_map(|(_, value)| value.parse().ok())
+    pairs
+        .filter(|(key, _)| *key == name)
+        .find_map(|(_, value)| value.parse().ok())
 }
 
 /// The exponent of a power of two.
@@ -530,16 +532,40 @@ mod tests {
             ("{SSHA}!!", "with its salt behind it"),
             (bcrypt, "cost 16"),
             ("$2b$05$short", "60 characters"),
-            ("$scrypt$ln=20,r=8,p=1$c2FsdHNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Njc4OTA", "too costly"),
-            ("$scrypt$ln=63,r=4294967295,p=4294967295$c2FsdHNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Njc4OTA", "too costly"),
-            ("$scrypt$ln=64,r=1,p=1$c2FsdHNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Njc4OTA", "too costly"),
+            (
+                "$scrypt$ln=20,r=8,p=1$c2FsdHNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Njc4OTA",
+                "too costly",
+            ),
+            (
+                "$scrypt$ln=63,r=4294967295,p=4294967295$c2FsdHNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Njc4OTA",
+                "too costly",
+            ),
+            (
+                "$scrypt$ln=64,r=1,p=1$c2FsdHNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Njc4OTA",
+                "too costly",
+            ),
             ("scrypt:1000:8:1$salt$00112233445566778899aabbccddeeff", "scrypt:N:R:P"),
-            ("pbkdf2_sha256$4000001$salt$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=", "iterations"),
-            ("pbkdf2_sha256$0$salt$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=", "iterations"),
-            ("pbkdf2_md5$1000$salt$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=", "should be pbkdf2_sha256"),
+            (
+                "pbkdf2_sha256$4000001$salt$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
+                "iterations",
+            ),
+            (
+                "pbkdf2_sha256$0$salt$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
+                "iterations",
+            ),
+            (
+                "pbkdf2_md5$1000$salt$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
+                "should be pbkdf2_sha256",
+            ),
             ("pbkdf2_sha256$1000$salt$MTIz", "should be pbkdf2_sha256"),
-            ("$argon2id$v=19$m=1048576,t=2,p=1$c2FtcGxlc2FsdA$MTIzNDU2Nzg5MDEyMzQ1Njc4OTA", "too costly"),
-            ("$argon2id$v=19$m=65536,t=4000,p=1$c2FtcGxlc2FsdA$MTIzNDU2Nzg5MDEyMzQ1Njc4OTA", "too costly"),
+            (
+                "$argon2id$v=19$m=1048576,t=2,p=1$c2FtcGxlc2FsdA$MTIzNDU2Nzg5MDEyMzQ1Njc4OTA",
+                "too costly",
+            ),
+            (
+                "$argon2id$v=19$m=65536,t=4000,p=1$c2FtcGxlc2FsdA$MTIzNDU2Nzg5MDEyMzQ1Njc4OTA",
+                "too costly",
+            ),
             ("$argon2id$v=19$m=64,t=1,p=1$c2FtcGxlc2FsdA", "no readable argon2"),
         ] {
             let error = take_over(text).unwrap_err().to_string();

@@ -112,10 +112,13 @@ pub(super) async fn run(session: &Session, args: ExportArgs) -> anyhow::Result<(
         bar.end();
     }
     // Why nobody took what was written says more than that nobody did.
-    let target = writing.await.context("writing was not finished")?.map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => OutputClosed.into(),
-        _ => anyhow::Error::from(error).context(format!("cannot write {}", args.file)),
-    })?;
+    let target = writing
+        .await
+        .context("writing was not finished")?
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => OutputClosed.into(),
+            _ => anyhow::Error::from(error).context(format!("cannot write {}", args.file)),
+        })?;
     let counts = exported.map_err(explained)?;
     if let Target::File(file) = target {
         file.persist(&args.file)

@@ -95,7 +95,11 @@ pub(super) async fn run(session: &Session, args: ImportArgs) -> anyhow::Result<(
         (Box::new(io::stdin()), None)
     } else {
         let file = File::open(&args.file).with_context(|| format!("cannot open {}", args.file))?;
-        let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|data| data.len());
+        let size = file
+            .metadata()
+            .ok()
+            .filter(std::fs::Metadata::is_file)
+            .map(|data| data.len());
         (Box::new(file), size)
     };
     let options = ImportOptions {
@@ -157,7 +161,11 @@ pub(super) async fn run(session: &Session, args: ImportArgs) -> anyhow::Result<(
     }
     out.finish()?;
     let rejected = report.rejected;
-    let (lines, were) = if rejected == 1 { ("line", "was") } else { ("lines", "were") };
+    let (lines, were) = if rejected == 1 {
+        ("line", "was")
+    } else {
+        ("lines", "were")
+    };
     anyhow::ensure!(rejected == 0, "{rejected} {lines} of {} {were} rejected", report.lines);
     Ok(())
 }
@@ -182,7 +190,10 @@ fn summary(out: &mut Output, report: &ImportReport, dry_run: bool, seconds: f64)
         }
     }
     if report.skipped > 0 {
-        out.line(&format!("skipped: {} sign-ins, which --history imports", report.skipped))?;
+        out.line(&format!(
+            "skipped: {} sign-ins, which --history imports",
+            report.skipped
+        ))?;
     }
     if report.created.total() + report.updated.total() == 0 {
         out.line("nothing changed")?;
@@ -197,14 +208,16 @@ fn summary(out: &mut Output, report: &ImportReport, dry_run: bool, seconds: f64)
 /// What there is of each kind.
 pub(super) fn in_words(counts: &Counts) -> String {
     let each = [
-        (counts.accounts, "accounts"),
-        (counts.roles, "roles"),
-        (counts.groups, "groups"),
-        (counts.users, "users"),
-        (counts.logins, "sign-ins"),
+        (counts.accounts, "account"),
+        (counts.roles, "role"),
+        (counts.groups, "group"),
+        (counts.users, "user"),
+        (counts.logins, "sign-in"),
     ];
     let some = each.into_iter().filter(|(count, _)| *count > 0);
-    let words: Vec<String> = some.map(|(count, what)| format!("{count} {what}")).collect();
+    let words: Vec<String> = some
+        .map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }))
+        .collect();
     if words.is_empty() {
         "nothing".to_owned()
     } else {

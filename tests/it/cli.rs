@@ -6,6 +6,7 @@ mod demo;
 mod people;
 mod seeding;
 mod serving;
+mod transfer;
 
 use crate::support::process::{Doorward, PASSWORD};
 

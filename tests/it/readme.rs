@@ -29,7 +29,7 @@ const DIRECTORY_PASSWORD: &str = "the password of member in the directory";
 fn the_quick_start_is_as_it_says() {
     let mut flow = Flow::new("embedded");
     flow.run();
-    assert_eq!((flow.ran, flow.compared), (5, 5), "the README's blocks of this flow");
+    assert_eq!((flow.ran, flow.compared), (6, 6), "the README's blocks of this flow");
 }
 
 #[test]

@@ -220,7 +220,8 @@ impl Copying<'_> {
         let begun = match target(self.to.lease_holder(LEASE).await)? {
             Some(holder) if holder == source_id => Begun::Before,
             Some(_) => {
-                let message = "the target holds a part of another store's copy; finish that one, or name an empty database";
+                let message =
+                    "the target holds a part of another store's copy; finish that one, or name an empty database";
                 return Err(CopyError::Refused(message.to_owned()));
             }
             None => self.look_at_target(source_id).await?,
@@ -272,10 +273,9 @@ impl Copying<'_> {
         let total = target(self.to.estimate(kind).await)?;
         let (mut after, mut done, mut removed) = (None, 0, 0);
         loop {
-            let (there, wanted) = try_join(
-                async { target(self.to.scan(kind, after, kind.batch()).await) },
-                async { source(self.from.scan(kind, after, kind.batch()).await) },
-            )
+            let (there, wanted) = try_join(async { target(self.to.scan(kind, after, kind.batch()).await) }, async {
+                source(self.from.scan(kind, after, kind.batch()).await)
+            })
             .await?;
             let Some(last) = there.last().map(Record::id) else {
                 return Ok(removed);

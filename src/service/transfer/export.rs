@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::format::{
-    AccountJson, COLUMNS, DirectoryGrantJson, FileFormat, GroupJson, ImpersonatorJson, LinkJson, LocationJson, LoginJson,
-    NotificationsJson, PolicyJson, RoleJson, UserJson, Written, join_names,
+    AccountJson, COLUMNS, DirectoryGrantJson, FileFormat, GroupJson, ImpersonatorJson, LinkJson, LocationJson,
+    LoginJson, NotificationsJson, PolicyJson, RoleJson, UserJson, Written, join_names,
 };
 use super::import::Counts;
 use crate::domain::account::AccountName;
@@ -52,7 +52,13 @@ impl Caller {
             None => None,
             Some(name) => {
                 let found = self.store().account_by_name(name).await?;
-                let missing = || Problem::at(&["account"], ErrorCode::NotFound, format!("There is no account {name}."));
+                let missing = || {
+                    Problem::at(
+                        &["account"],
+                        ErrorCode::NotFound,
+                        format!("There is no account {name}."),
+                    )
+                };
                 Some(found.ok_or_else(missing)?.id)
             }
         };
@@ -68,7 +74,13 @@ impl Caller {
             let names: Vec<&str> = columns(options).collect();
             export.send(csv_line(&names)?).await?;
         }
-        for kind in [Kind::Accounts, Kind::Roles, Kind::Groups, Kind::Users, Kind::LoginEvents] {
+        for kind in [
+            Kind::Accounts,
+            Kind::Roles,
+            Kind::Groups,
+            Kind::Users,
+            Kind::LoginEvents,
+        ] {
             if kind != Kind::LoginEvents || options.history {
                 export.kind(kind, progress).await?;
             }
@@ -314,12 +326,7 @@ fn csv_line(cells: &[&str]) -> Result<Vec<u8>> {
     writer.into_inner().map_err(unwritable)
 }
 
-fn user<'a>(
-    account: &'a str,
-    stored: &'a StoredUser,
-    names: &HashMap<Uuid, String>,
-    passwords: bool,
-) -> UserJson<'a> {
+fn user<'a>(account: &'a str, stored: &'a StoredUser, names: &HashMap<Uuid, String>, passwords: bool) -> UserJson<'a> {
     let user = &stored.user;
     let name = |id: Uuid| names.get(&id).cloned();
     let by_hand = |id: fn(GrantTarget) -> Option<Uuid>| {
@@ -328,7 +335,10 @@ fn user<'a>(
         names.sort_unstable();
         names
     };
-    let directory = user.grants.iter().filter(|grant| grant.source == GrantSource::Directory);
+    let directory = user
+        .grants
+        .iter()
+        .filter(|grant| grant.source == GrantSource::Directory);
     let mut directory_grants: Vec<DirectoryGrantJson<'a>> = directory
         .map(|grant| DirectoryGrantJson {
             role: role_id(grant.target).and_then(name),
@@ -338,7 +348,8 @@ fn user<'a>(
         })
         .filter(|grant| grant.master || grant.role.is_some() || grant.group.is_some())
         .collect();
-    directory_grants.sort_by(|a, b| (&a.role, &a.group, a.directory_group).cmp(&(&b.role, &b.group, b.directory_group)));
+    directory_grants
+        .sort_by(|a, b| (&a.role, &a.group, a.directory_group).cmp(&(&b.role, &b.group, b.directory_group)));
     let settings = &user.notifications;
     UserJson {
         account,
@@ -377,11 +388,13 @@ fn user<'a>(
         },
         must_change_password: user.must_change_password,
         password_expires_at: user.password_expires_at.map(|at| at.to_string()),
-        password_changed_at: user
-            .password_changed_at
+        password_changed_at: user.password_changed_at.filter(|_| passwords).map(|at| at.to_string()),
+        password_hash: stored
+            .credentials
+            .hash
+            .as_ref()
             .filter(|_| passwords)
-            .map(|at| at.to_string()),
-        password_hash: stored.credentials.hash.as_ref().filter(|_| passwords).map(PasswordHash::expose),
+            .map(PasswordHash::expose),
         password_history: stored
             .credentials
             .history
@@ -410,7 +423,10 @@ fn group_id(target: GrantTarget) -> Option<Uuid> {
 /// The cells of a user, in the order of the columns.
 fn cells(user: &UserJson<'_>, options: &ExportOptions) -> Vec<String> {
     let word = |value: serde_json::Result<serde_json::Value>| {
-        value.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+        value
+            .ok()
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default()
     };
     columns(options)
         .map(|column| match column {

@@ -16,7 +16,9 @@ const LATEST_SECOND: i64 = 7_258_118_400;
 /// The name that is most like a wrong one, as the end of the sentence that says so.
 pub(super) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let alike = names.into_iter().map(|name| (strsim::jaro_winkler(wrong, name), name));
-    let best = alike.filter(|(likeness, _)| *likeness >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
+    let best = alike
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
     best.map_or_else(String::new, |(_, name)| format!("; did you mean {name:?}?"))
 }
 
@@ -174,7 +176,9 @@ impl Fields {
 
     /// Degrees; null is none.
     pub(super) fn degrees(&mut self, name: &'static str, most: f64) -> Option<f64> {
-        let value = self.nullable(name, "a number", |value| value.as_f64().ok_or(value)).flatten()?;
+        let value = self
+            .nullable(name, "a number", |value| value.as_f64().ok_or(value))
+            .flatten()?;
         if value.abs() > most {
             self.wrong_field(name, &format!("is {value}; it should be between -{most} and {most}"));
             return None;
@@ -195,7 +199,11 @@ impl Fields {
     }
 
     /// As [`Self::word`]; null is none.
-    pub(super) fn optional_word<T: DeserializeOwned>(&mut self, name: &'static str, words: &[&str]) -> Option<Option<T>> {
+    pub(super) fn optional_word<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+        words: &[&str],
+    ) -> Option<Option<T>> {
         match self.nullable_text(name)? {
             None => Some(None),
             Some(text) => self.one_of(name, text, words).map(Some),
@@ -204,9 +212,14 @@ impl Fields {
 
     fn one_of<T: DeserializeOwned>(&mut self, name: &str, text: String, words: &[&str]) -> Option<T> {
         let is_known = words.contains(&text.as_str());
-        let found = is_known.then(|| serde_json::from_value(Value::String(text.clone())).ok()).flatten();
+        let found = is_known
+            .then(|| serde_json::from_value(Value::String(text.clone())).ok())
+            .flatten();
         if found.is_none() {
-            self.wrong_field(name, &format!("is {}; it should be {}", quoted(&text), words.join(" or ")));
+            self.wrong_field(
+                name,
+                &format!("is {}; it should be {}", quoted(&text), words.join(" or ")),
+            );
         }
         found
     }
@@ -239,7 +252,9 @@ impl Fields {
     /// An identifier.
     pub(super) fn id(&mut self, name: &'static str) -> Option<Uuid> {
         let text = self.nullable_text(name)??;
-        let read = Uuid::parse_str(text.trim()).ok().filter(|id| !id.is_nil() && !id.is_max());
+        let read = Uuid::parse_str(text.trim())
+            .ok()
+            .filter(|id| !id.is_nil() && !id.is_max());
         if read.is_none() {
             let what = format!("is {}; it should be a UUID", quoted(&text));
             self.wrong_field(name, &what);

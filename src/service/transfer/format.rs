@@ -278,12 +278,7 @@ mod tests {
 
     #[test]
     fn names_survive_their_cell() {
-        for names in [
-            &[][..],
-            &["Support"],
-            &["a;b", "c\\d", "e\\;f", " g "],
-            &["\\", ";"],
-        ] {
+        for names in [&[][..], &["Support"], &["a;b", "c\\d", "e\\;f", " g "], &["\\", ";"]] {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             assert_eq!(split_names(&join_names(&names)), names);
         }

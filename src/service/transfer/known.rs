@@ -160,16 +160,24 @@ impl Accounts {
         }];
         let mut request = PageRequest::first(PageRequest::MAX);
         loop {
-            let Some(page) = store.roles(&filter, &request).await?.pop() else { break };
-            page.items.iter().for_each(|role| known.roles.insert(&role.name, role.id));
+            let Some(page) = store.roles(&filter, &request).await?.pop() else {
+                break;
+            };
+            page.items
+                .iter()
+                .for_each(|role| known.roles.insert(&role.name, role.id));
             if !onwards(&mut request, page.has_more, page.items.last().map(role_position)) {
                 break;
             }
         }
         let mut request = PageRequest::first(PageRequest::MAX);
         loop {
-            let Some(page) = store.groups(&filter, &request).await?.pop() else { break };
-            page.items.iter().for_each(|group| known.groups.insert(&group.name, group.id));
+            let Some(page) = store.groups(&filter, &request).await?.pop() else {
+                break;
+            };
+            page.items
+                .iter()
+                .for_each(|group| known.groups.insert(&group.name, group.id));
             if !onwards(&mut request, page.has_more, page.items.last().map(group_position)) {
                 break;
             }

@@ -71,7 +71,10 @@ pub(super) fn read_ndjson(input: impl Read, send: impl FnMut(Chunk) -> bool) -> 
     let (mut number, mut bytes, mut buffer) = (0, 0_u64, Vec::new());
     loop {
         buffer.clear();
-        let length = reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut buffer)?;
+        let length = reader
+            .by_ref()
+            .take(MAX_LINE as u64 + 1)
+            .read_until(b'\n', &mut buffer)?;
         if length == 0 {
             chunks.flush(bytes);
             return Ok(());
@@ -209,7 +212,11 @@ pub(super) fn read_csv(input: impl Read, send: impl FnMut(Chunk) -> bool) -> io:
             continue;
         };
         let content = row(columns, &record).and_then(csv_user);
-        if !chunks.add(Line { number, content }, record.as_slice().len(), bytes.load(Ordering::Relaxed)) {
+        if !chunks.add(
+            Line { number, content },
+            record.as_slice().len(),
+            bytes.load(Ordering::Relaxed),
+        ) {
             return Ok(());
         }
     }
@@ -221,7 +228,12 @@ fn header(record: &csv::ByteRecord) -> Result<Vec<&'static Column>, String> {
     let mut columns: Vec<&'static Column> = Vec::new();
     for (index, name) in record.iter().enumerate() {
         let name = utf8(name).map_err(|e| format!("the header {e}"))?;
-        let name = if index == 0 { name.trim_start_matches('\u{FEFF}') } else { name }.trim();
+        let name = if index == 0 {
+            name.trim_start_matches('\u{FEFF}')
+        } else {
+            name
+        }
+        .trim();
         let Some(column) = COLUMNS.iter().find(|column| column.name == name) else {
             let hint = nearest(name, COLUMNS.iter().map(|column| column.name));
             return Err(format!("the header's {} is not a column{hint}", quoted(name)));
@@ -264,9 +276,71 @@ impl Column {
             CellKind::Flag => match cell.trim() {
                 "true" => Some(Value::Bool(true)),
                 "false" => Some(Value::Bool(false)),
-                other => return Err(format!("{} is {}; it should be true or false", self.name, quoted(other))),
+                other => {
+                    return Err(format!(
+                        "{} is {}; it should be true or false",
+                        self.name,
+                        quoted(other)
+                    ));
+                }
             },
             CellKind::Names => Some(split_names(cell).into_iter().map(Value::String).collect()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ndjson(text: &[u8]) -> (Vec<(u64, Result<(), String>)>, u64) {
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        read_ndjson(text, |chunk| {
+            lines.extend(
+                chunk
+                    .lines
+                    .into_iter()
+                    .map(|line| (line.number, line.content.map(drop))),
+            );
+            bytes = chunk.bytes;
+            true
+        })
+        .unwrap();
+        (lines, bytes)
+    }
+
+    const GROUP: &str = r#"{"kind":"group","account":"acme","name":"EMEA"}"#;
+
+    #[test]
+    fn lines_are_numbered_and_the_last_needs_no_end() {
+        let text = format!("\u{FEFF}{GROUP}\r\n\n  \n{GROUP}\nno\n{GROUP}");
+        let (lines, bytes) = ndjson(text.as_bytes());
+        let numbers: Vec<(u64, bool)> = lines.iter().map(|(number, line)| (*number, line.is_ok())).collect();
+        assert_eq!(numbers, [(1, true), (4, true), (5, false), (6, true)]);
+        assert_eq!(bytes, text.len() as u64);
+    }
+
+    #[test]
+    fn a_line_without_end_is_skipped_and_not_kept() {
+        let mut text = format!("{GROUP}\n").into_bytes();
+        text.extend(b"x".repeat(3 * MAX_LINE));
+        text.extend(format!("\n{GROUP}\n").as_bytes());
+        let (lines, bytes) = ndjson(&text);
+        let numbers: Vec<(u64, bool)> = lines.iter().map(|(number, line)| (*number, line.is_ok())).collect();
+        assert_eq!(numbers, [(1, true), (2, false), (3, true)]);
+        assert!(lines[1].1.as_ref().unwrap_err().contains("longer than"), "{lines:?}");
+        assert_eq!(bytes, text.len() as u64);
+    }
+
+    #[test]
+    fn whoever_stops_listening_is_read_to_no_further() {
+        let text = format!("{GROUP}\n").repeat(3 * CHUNK_LINES);
+        let mut chunks = 0;
+        read_ndjson(text.as_bytes(), |_| {
+            chunks += 1;
+            false
+        })
+        .unwrap();
+        assert_eq!(chunks, 1);
     }
 }

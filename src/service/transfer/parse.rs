@@ -140,7 +140,10 @@ pub(super) fn entry(map: Map<String, Value>) -> Result<Entry, String> {
     let Some(kind) = fields.text("kind") else {
         fields.required::<()>("kind", None);
         // Without a kind nothing is known about the other fields.
-        return Err(format!("kind is missing, or no text; it should be {}", KINDS.join(", ")));
+        return Err(format!(
+            "kind is missing, or no text; it should be {}",
+            KINDS.join(", ")
+        ));
     };
     match kind.as_str() {
         "account" => account(fields).map(|line| Entry::Account(Box::new(line))),
@@ -150,7 +153,11 @@ pub(super) fn entry(map: Map<String, Value>) -> Result<Entry, String> {
         "login" => login(fields).map(|line| Entry::Login(Box::new(line))),
         other => {
             let hint = nearest(other, KINDS);
-            Err(format!("kind is {}; it should be {}{hint}", quoted(other), KINDS.join(", ")))
+            Err(format!(
+                "kind is {}; it should be {}{hint}",
+                quoted(other),
+                KINDS.join(", ")
+            ))
         }
     }
 }
@@ -381,7 +388,9 @@ fn notifications(fields: &mut Fields) -> Option<(Option<Option<Email>>, Notifica
 
 /// The words of an enumeration, as the API and the files have them.
 fn outcomes() -> Vec<String> {
-    let words = LoginOutcome::ALL.iter().filter_map(|outcome| serde_json::to_value(outcome).ok());
+    let words = LoginOutcome::ALL
+        .iter()
+        .filter_map(|outcome| serde_json::to_value(outcome).ok());
     words.filter_map(|word| word.as_str().map(str::to_owned)).collect()
 }
 

@@ -147,12 +147,18 @@ pub(crate) async fn are_written_as_they_were_read(store: Arc<dyn Store>) {
         }
         assert_eq!(everything(&store).await, before);
     }
-    let Some(Record::User(ann)) = before[3].iter().find(|r| matches!(r, Record::User(u) if u.user.is_master())) else {
+    let Some(Record::User(ann)) = before[3]
+        .iter()
+        .find(|r| matches!(r, Record::User(u) if u.user.is_master()))
+    else {
         panic!("there is a master");
     };
     let found = store.users_by_ids(&[ann.user.id]).await.unwrap();
     assert_eq!(found, [ann.user.clone()]);
-    assert!(store.identity(&token(1)).await.unwrap().is_some(), "whoever was signed in still is");
+    assert!(
+        store.identity(&token(1)).await.unwrap().is_some(),
+        "whoever was signed in still is"
+    );
     assert!(store.avatar(ann.user.avatar.unwrap()).await.unwrap().is_some());
     assert!(store.token_identities(&[token(12)]).await.unwrap()[0].is_some());
 }
@@ -223,7 +229,10 @@ pub(crate) async fn are_created_with_their_audit_entries_or_not_at_all(store: Ar
     let entries = [make.entry(acme.id), make.entry(acme.id)];
     let second_ann = make.user(acme.id, "ann");
     let refused = store.create(&[stored(&bob), stored(&second_ann)], &entries).await;
-    assert!(matches!(refused, Err(StoreError::Taken(Unique::UserLogin))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Taken(Unique::UserLogin))),
+        "{refused:?}"
+    );
     assert_eq!(store.user_by_login(acme.id, &bob.login).await.unwrap(), None);
     assert_eq!(audited(&store).await, logged);
 
@@ -236,7 +245,11 @@ pub(crate) async fn are_created_with_their_audit_entries_or_not_at_all(store: Ar
     store.create(&records, &entries).await.unwrap();
     assert_eq!(audited(&store).await, logged + 2);
     let kept = reload(&store, &bob).await;
-    assert_eq!((kept.roles(), kept.groups()), (vec![role.id], vec![main.id]), "what is gone is not granted");
+    assert_eq!(
+        (kept.roles(), kept.groups()),
+        (vec![role.id], vec![main.id]),
+        "what is gone is not granted"
+    );
     let credentials = store.credentials(bob.id).await.unwrap().unwrap();
     assert_eq!(credentials.history, [password("zero")]);
     // A sign-in that is there stays as it is.
@@ -293,11 +306,17 @@ pub(crate) async fn let_users_follow_their_history(store: Arc<dyn Store>) {
     let (now_ann, now_bob) = (reload(&store, &ann).await, reload(&store, &bob).await);
     assert_eq!(now_ann.last_login.as_ref().map(|event| event.at), Some(at(14)));
     assert_eq!(now_bob.last_login.as_ref().map(|event| event.at), Some(at(50)));
-    assert_eq!((now_ann.revision, reload(&store, &eve).await.last_login), (ann.revision, None));
+    assert_eq!(
+        (now_ann.revision, reload(&store, &eve).await.last_login),
+        (ann.revision, None)
+    );
     // An older one never takes the place of a newer one.
     let sign_in = make.sign_in(&now_ann, 500, token(1));
     store.record_login(&sign_in).await.unwrap();
-    store.remove(Kind::LoginEvents, &[sign_in.event.id.as_uuid()]).await.unwrap();
+    store
+        .remove(Kind::LoginEvents, &[sign_in.event.id.as_uuid()])
+        .await
+        .unwrap();
     store.settle_logins(&users).await.unwrap();
     assert_eq!(reload(&store, &ann).await.last_login, Some(sign_in.event));
 }

@@ -307,12 +307,18 @@ impl TransferStore for MongoStore {
                     .await
             }
             Kind::Roles => self.after(&self.roles, after, limit, |d| Record::Role(d.into())).await,
-            Kind::Groups => self.after(&self.groups, after, limit, |d| Record::Group(d.into())).await,
+            Kind::Groups => {
+                self.after(&self.groups, after, limit, |d| Record::Group(d.into()))
+                    .await
+            }
             Kind::Users => {
                 self.after(&self.users, after, limit, |d| Record::User(Box::new(stored_user(d))))
                     .await
             }
-            Kind::Avatars => self.after(&self.avatars, after, limit, |d| Record::Avatar(d.into())).await,
+            Kind::Avatars => {
+                self.after(&self.avatars, after, limit, |d| Record::Avatar(d.into()))
+                    .await
+            }
             Kind::Sessions => {
                 self.after(&self.sessions, after, limit, |d| {
                     Record::Session(Box::new(stored_session(d)))

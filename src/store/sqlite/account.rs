@@ -54,26 +54,27 @@ fn spare_directory_master(connection: &Connection, account: AccountId) -> Result
 
 /// Adds an account alone.
 pub(super) fn insert(connection: &Connection, account: &Account) -> Result<()> {
-    connection.prepare_cached(
-        "INSERT INTO accounts (id, name, title, title_fold, status, time_zone, default_language, directory, \
+    connection
+        .prepare_cached(
+            "INSERT INTO accounts (id, name, title, title_fold, status, time_zone, default_language, directory, \
          directory_only, password_policy, created_at, updated_at, revision) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
-        account.id.blob(),
-        account.name.as_str(),
-        account.title,
-        fold(&account.title),
-        Name(account.status),
-        account.time_zone,
-        Name(account.default_language),
-        account.directory,
-        account.directory_only,
-        json(&account.password_policy)?,
-        millis(account.created_at),
-        millis(account.updated_at),
-        account.revision,
-    ])?;
+        )?
+        .execute(params![
+            account.id.blob(),
+            account.name.as_str(),
+            account.title,
+            fold(&account.title),
+            Name(account.status),
+            account.time_zone,
+            Name(account.default_language),
+            account.directory,
+            account.directory_only,
+            json(&account.password_policy)?,
+            millis(account.created_at),
+            millis(account.updated_at),
+            account.revision,
+        ])?;
     Ok(())
 }
 

@@ -28,7 +28,12 @@ pub(super) fn read(row: &mut Columns<'_>) -> Result<Avatar> {
 pub(super) fn insert(connection: &Connection, avatar: &Avatar) -> Result<()> {
     connection
         .prepare_cached("INSERT INTO avatars (id, user, kind, bytes) VALUES (?, ?, ?, ?)")?
-        .execute(params![avatar.id.blob(), avatar.user.blob(), Name(avatar.kind), avatar.bytes])?;
+        .execute(params![
+            avatar.id.blob(),
+            avatar.user.blob(),
+            Name(avatar.kind),
+            avatar.bytes
+        ])?;
     Ok(())
 }
 
@@ -60,7 +65,8 @@ impl AvatarStore for SqliteStore {
 
     async fn avatar(&self, id: AvatarId) -> Result<Option<Avatar>> {
         self.read("avatar", move |tx| {
-            let sql = format!("SELECT {AVATAR} FROM avatars JOIN users ON users.id = avatars.user WHERE avatars.id = ?");
+            let sql =
+                format!("SELECT {AVATAR} FROM avatars JOIN users ON users.id = avatars.user WHERE avatars.id = ?");
             first(tx, &sql, [id.blob()], read)
         })
         .await

@@ -34,24 +34,25 @@ pub(super) fn token(row: &mut Columns<'_>) -> Result<ApiToken> {
 
 /// Adds a token alone.
 pub(super) fn insert(connection: &Connection, token: &ApiToken, hash: &TokenHash) -> Result<()> {
-    connection.prepare_cached(
-        "INSERT INTO api_tokens (id, token_hash, account, name, name_fold, roles, groups, created_by, created_at, \
+    connection
+        .prepare_cached(
+            "INSERT INTO api_tokens (id, token_hash, account, name, name_fold, roles, groups, created_by, created_at, \
          last_used_at, expires_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
-        token.id.blob(),
-        hash.0,
-        token.account.blob(),
-        token.name,
-        fold(&token.name),
-        json(&token.roles)?,
-        json(&token.groups)?,
-        token.created_by.map(Id::blob),
-        millis(token.created_at),
-        opt_millis(token.last_used_at),
-        opt_millis(token.expires_at),
-        opt_millis(token.revoked_at),
-    ])?;
+        )?
+        .execute(params![
+            token.id.blob(),
+            hash.0,
+            token.account.blob(),
+            token.name,
+            fold(&token.name),
+            json(&token.roles)?,
+            json(&token.groups)?,
+            token.created_by.map(Id::blob),
+            millis(token.created_at),
+            opt_millis(token.last_used_at),
+            opt_millis(token.expires_at),
+            opt_millis(token.revoked_at),
+        ])?;
     Ok(())
 }
 

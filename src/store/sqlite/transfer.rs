@@ -73,9 +73,11 @@ fn scan(tx: &Connection, kind: Kind, after: &[u8], limit: i64) -> Result<Vec<Rec
         } else {
             ""
         };
-        let sql =
-            format!("SELECT {columns} FROM {table}{joined} WHERE {table}.id > ? ORDER BY {table}.id LIMIT ?");
-        Ok(all(tx, &sql, params![after, limit], read)?.into_iter().map(record).collect())
+        let sql = format!("SELECT {columns} FROM {table}{joined} WHERE {table}.id > ? ORDER BY {table}.id LIMIT ?");
+        Ok(all(tx, &sql, params![after, limit], read)?
+            .into_iter()
+            .map(record)
+            .collect())
     }
     let user = format!("{}, {HASHES}", rows::USER);
     let session = format!("{}, sessions.token_hash", rows::SESSION);
@@ -84,7 +86,9 @@ fn scan(tx: &Connection, kind: Kind, after: &[u8], limit: i64) -> Result<Vec<Rec
         Kind::Accounts => of(tx, kind, rows::ACCOUNT, after, limit, rows::account, Record::Account),
         Kind::Roles => of(tx, kind, rows::ROLE, after, limit, rows::role, Record::Role),
         Kind::Groups => of(tx, kind, rows::GROUP, after, limit, rows::group, Record::Group),
-        Kind::Users => of(tx, kind, &user, after, limit, stored_user, |u| Record::User(Box::new(u))),
+        Kind::Users => of(tx, kind, &user, after, limit, stored_user, |u| {
+            Record::User(Box::new(u))
+        }),
         Kind::Avatars => of(tx, kind, avatar::AVATAR, after, limit, avatar::read, Record::Avatar),
         Kind::Sessions => of(tx, kind, &session, after, limit, stored_session, |s| {
             Record::Session(Box::new(s))
@@ -250,7 +254,12 @@ impl TransferStore for SqliteStore {
                 found.extend(first(tx, &by_id, [id.blob()], stored_user)?);
             }
             for (account, login) in &logins {
-                found.extend(first(tx, &by_login, params![account.blob(), login.as_str()], stored_user)?);
+                found.extend(first(
+                    tx,
+                    &by_login,
+                    params![account.blob(), login.as_str()],
+                    stored_user,
+                )?);
             }
             found.sort_unstable_by_key(|stored| stored.user.id);
             found.dedup_by_key(|stored| stored.user.id);

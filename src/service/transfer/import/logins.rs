@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::tenancy::refusal;
-use super::Import;
+use super::{Import, key};
 use crate::domain::account::AccountName;
 use crate::domain::ids::{AccountId, LoginEventId, UserId};
 use crate::domain::login::Login;
@@ -33,14 +33,16 @@ impl Import<'_> {
         let mut events: Vec<(u64, AccountName, LoginEvent)> = Vec::with_capacity(taken.len());
         let mut by_id: HashMap<LoginEventId, u64> = HashMap::new();
         for (number, name, line) in taken {
-            let Some(known) = self.accounts.get(&name) else { continue };
+            let Some(known) = self.accounts.get(&name) else {
+                continue;
+            };
             // Nobody is in an account that a dry run made up.
             let (account, is_imagined) = (known.account.id, known.is_imagined);
             let user = match &line.user {
                 None => line.user_id,
                 Some(login) => match users.get(&(account, login.clone())) {
                     Some(id) => Some(*id),
-                    None if is_imagined => None,
+                    None if is_imagined || self.would_be_there(&name, login) => None,
                     None => {
                         let told = format!("there is no user {:?} in the account {name}", login.as_str());
                         self.reject(number, told);
@@ -56,6 +58,11 @@ impl Import<'_> {
             events.push((number, name, event));
         }
         self.add_logins(events).await
+    }
+
+    /// Would the user be there, if this were no dry run?
+    fn would_be_there(&self, account: &AccountName, login: &Login) -> bool {
+        self.options.dry_run && self.seen.contains_key(&key("user", account, login.as_str()))
     }
 
     /// The users that the lines name, by login.
@@ -100,7 +107,7 @@ impl Import<'_> {
                 .iter()
                 .map(|(_, _, event)| Record::LoginEvent(Box::new(event.clone())))
                 .collect();
-            if let Err(error) = self.store().create(&records, &[]).await {
+            if let Err(error) = self.create(&records, &[]).await {
                 let told = refusal(error)?;
                 for (number, _, _) in new {
                     self.reject(number, told.clone());

@@ -24,14 +24,17 @@ use super::known::Accounts;
 use super::lines::{Chunk, Line, read_csv, read_ndjson};
 use super::parse::{Entry, LoginLine, UserLine};
 use crate::domain::account::AccountName;
-use crate::domain::audit::{FieldChange, TargetType};
+use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
 use crate::domain::ids::{AccountId, UserId};
 use crate::service::audit::Action;
 use crate::service::{Caller, Problem, Result, ServiceError};
-use crate::store::Store;
+use crate::store::transfer::Record;
+use crate::store::{Store, StoreError};
 
 /// Users or sign-ins that are written at once.
 const BATCH: usize = 1_000;
+/// How often records are tried to be added again when the store does not answer in time.
+const PATIENCE: usize = 3;
 /// Chunks of lines that wait to be written.
 const AHEAD: usize = 4;
 
@@ -154,7 +157,10 @@ impl Caller {
         match reading.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                let problem = Problem::new(crate::service::ErrorCode::Conflict, format!("the file cannot be read: {error}"));
+                let problem = Problem::new(
+                    crate::service::ErrorCode::Conflict,
+                    format!("the file cannot be read: {error}"),
+                );
                 return Err(problem.into());
             }
             Err(error) => return Err(ServiceError::Stopped(error.to_string())),
@@ -162,6 +168,12 @@ impl Caller {
         import.settle().await?;
         Ok(import.report)
     }
+}
+
+/// What an object is known by within the file.
+fn key(what: &str, account: &AccountName, name: &str) -> u64 {
+    let digest = Sha256::digest(format!("{what}\0{account}\0{name}"));
+    digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// Lines of one kind that wait to be written together.
@@ -200,11 +212,7 @@ struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    fn new(
-        caller: &'a Caller,
-        options: ImportOptions,
-        events: &'a (dyn Fn(ImportEvent<'_>) + Send + Sync),
-    ) -> Self {
+    fn new(caller: &'a Caller, options: ImportOptions, events: &'a (dyn Fn(ImportEvent<'_>) + Send + Sync)) -> Self {
         Self {
             caller,
             accounts: Accounts::new(options.dry_run),
@@ -222,6 +230,17 @@ impl<'a> Import<'a> {
 
     fn store(&self) -> &'a dyn Store {
         self.caller.store()
+    }
+
+    /// Adds records. What a process that was killed in the middle had begun holds them up in MongoDB for up to a minute.
+    async fn create(&self, records: &[Record], entries: &[AuditEntry]) -> Result<(), StoreError> {
+        for _ in 0..PATIENCE {
+            match self.store().create(records, entries).await {
+                Err(StoreError::Unavailable(reason)) => tracing::warn!(reason, "trying again"),
+                outcome => return outcome,
+            }
+        }
+        self.store().create(records, entries).await
     }
 
     fn tell(&self) {
@@ -324,8 +343,7 @@ impl<'a> Import<'a> {
 
     /// Is this the first line that names an object? Later ones are rejected.
     fn is_first(&mut self, line: u64, what: &str, account: &AccountName, name: &str) -> bool {
-        let digest = Sha256::digest(format!("{what}\0{account}\0{name}"));
-        let key = digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        let key = key(what, account, name);
         let number = u32::try_from(line).unwrap_or(u32::MAX);
         match self.seen.insert(key, number) {
             None => true,
@@ -338,7 +356,14 @@ impl<'a> Import<'a> {
     }
 
     /// The audit log's view of many objects that came into an account at once.
-    fn came_in(&self, name: &'static str, field: &str, account: AccountId, of: &AccountName, count: u64) -> Action<'static> {
+    fn came_in(
+        &self,
+        name: &'static str,
+        field: &str,
+        account: AccountId,
+        of: &AccountName,
+        count: u64,
+    ) -> Action<'static> {
         Action {
             name,
             account,

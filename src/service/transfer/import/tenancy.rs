@@ -73,7 +73,10 @@ impl Import<'_> {
         let title = changes.title.filter(|title| !title.is_empty());
         let created_at = line.created_at.unwrap_or(now);
         let account = Account {
-            id: line.id.map_or_else(|| AccountId::generate(clock, entropy), |id| Ok(AccountId::from_uuid(id)))?,
+            id: line.id.map_or_else(
+                || AccountId::generate(clock, entropy),
+                |id| Ok(AccountId::from_uuid(id)),
+            )?,
             title: title.unwrap_or_else(|| line.name.to_string()),
             name: line.name,
             status: line.status.unwrap_or(AccountStatus::Active),
@@ -88,7 +91,12 @@ impl Import<'_> {
         };
         let mut problems = Problems::default();
         check_time_zone(&account.time_zone, &mut problems);
-        check_directory(caller, account.directory.as_deref(), account.directory_only, &mut problems);
+        check_directory(
+            caller,
+            account.directory.as_deref(),
+            account.directory_only,
+            &mut problems,
+        );
         check_policy(&account.password_policy, &mut problems);
         if account.name.is_system() && account.status == AccountStatus::Frozen {
             problems.push(Problem::new(
@@ -120,7 +128,7 @@ impl Import<'_> {
             let changes = made(&account_fields(&account));
             let audit = caller.audit(on_account(&account, changes))?;
             let records = [Record::Account(account.clone()), Record::Group(main.clone())];
-            caller.store().create(&records, &[audit]).await?;
+            self.create(&records, &[audit]).await?;
         }
         self.accounts.set(Known::new(account, &main, self.options.dry_run));
         self.report.created.accounts += 1;
@@ -240,7 +248,7 @@ impl Import<'_> {
                 };
                 if !self.options.dry_run {
                     let audit = caller.audit(on_role(&role, &account, made(&role_fields(&role))))?;
-                    let created = caller.store().create(&[Record::Role(role.clone())], &[audit]).await;
+                    let created = self.create(&[Record::Role(role.clone())], &[audit]).await;
                     if let Err(error) = created {
                         self.reject(number, refusal(error)?);
                         return Ok(());
@@ -326,7 +334,7 @@ impl Import<'_> {
                 };
                 if !self.options.dry_run {
                     let audit = caller.audit(on_group(&group, &account, made(&group_fields(&group))))?;
-                    let created = caller.store().create(&[Record::Group(group.clone())], &[audit]).await;
+                    let created = self.create(&[Record::Group(group.clone())], &[audit]).await;
                     if let Err(error) = created {
                         self.reject(number, refusal(error)?);
                         return Ok(());

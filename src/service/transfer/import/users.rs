@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use super::tenancy::{reason, refusal};
 use super::Import;
+use super::tenancy::{reason, refusal};
 use crate::domain::account::AccountName;
 use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
 use crate::domain::credentials::{Credentials, PasswordChange};
@@ -205,7 +205,7 @@ impl Import<'_> {
             return Ok(());
         }
         let (records, entries) = self.with_entries(&new)?;
-        match self.store().create(&records, &entries).await {
+        match self.create(&records, &entries).await {
             Ok(()) => {
                 self.report.created.users += new.len() as u64;
                 return Ok(());
@@ -352,7 +352,12 @@ fn grants(known: &Known, line: &UserLine, before: Option<&User>, now: Timestamp)
     let mut missing: Vec<String> = Vec::new();
     if let Some(names) = &line.roles {
         let targets = resolve(names, |name| known.role(name).map(GrantTarget::Role), &mut missing);
-        by_hand(&mut grants, &targets, |target| matches!(target, GrantTarget::Role(_)), now);
+        by_hand(
+            &mut grants,
+            &targets,
+            |target| matches!(target, GrantTarget::Role(_)),
+            now,
+        );
     }
     if let Some(names) = &line.groups {
         let targets = resolve(names, |name| known.group(name).map(GrantTarget::Group), &mut missing);

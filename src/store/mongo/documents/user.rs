@@ -82,7 +82,11 @@ impl From<&Credentials> for PasswordDocument {
     fn from(credentials: &Credentials) -> Self {
         Self {
             hash: credentials.hash.as_ref().map(|hash| hash.expose().to_owned()),
-            history: credentials.history.iter().map(|hash| hash.expose().to_owned()).collect(),
+            history: credentials
+                .history
+                .iter()
+                .map(|hash| hash.expose().to_owned())
+                .collect(),
         }
     }
 }

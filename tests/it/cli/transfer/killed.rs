@@ -1,0 +1,81 @@
+//! What is interrupted is gone on with.
+
+use std::time::Duration;
+
+use super::{export, import, kill_after, read, seed};
+use crate::support::mongod::fresh_database;
+use crate::support::process::Doorward;
+
+#[test]
+fn an_import_into_the_embedded_store() {
+    let source = Doorward::new();
+    an_import(&source, &Doorward::new());
+}
+
+#[test]
+fn an_import_into_mongodb() {
+    let (source, database) = (Doorward::new(), fresh_database());
+    an_import(&source, &Doorward::over(&database.url));
+}
+
+fn an_import(source: &Doorward, target: &Doorward) {
+    seed(source, 6_000, 1);
+    let file = export(source, "all.ndjson");
+    let path = file.to_str().unwrap();
+    let mut kills = 0;
+    for delay in [500, 1_000, 2_000, 4_000, 8_000] {
+        let child = target.command(&["import", path, "--history"]).spawn().unwrap();
+        kills += usize::from(kill_after(child, Duration::from_millis(delay)));
+    }
+    assert!(kills > 0, "nothing was killed in the middle");
+    let report = import(target, path);
+    assert_eq!(report["rejected"], 0, "{report}");
+    assert!(
+        report["unchanged"]["users"].as_u64().unwrap() > 0,
+        "what was written before the kill is there: {report}"
+    );
+    assert!(read(&export(target, "all.ndjson")) == read(&file), "the files differ");
+    let again = target.run(&["import", path, "--history"]).succeeds();
+    assert!(again.contains("nothing changed\n"), "{again}");
+}
+
+#[test]
+fn a_copy() {
+    let (source, database) = (Doorward::new(), fresh_database());
+    seed(&source, 5_000, 2);
+    let arguments = [
+        "copy",
+        "--from",
+        "sqlite:doorward-data/doorward.db",
+        "--to",
+        &database.url,
+    ];
+    let mut kills = 0;
+    for delay in [500, 900, 1_500, 2_500, 3_500] {
+        let child = source.command(&arguments).spawn().unwrap();
+        kills += usize::from(kill_after(child, Duration::from_millis(delay)));
+    }
+    assert!(kills > 0, "nothing was killed in the middle");
+    // Another source is not let in between.
+    let other = Doorward::new();
+    other.run(&["account", "create", "other"]).succeeds();
+    if kills == 5 {
+        let refused = other.run(&arguments).fails(1);
+        assert!(refused.contains("a part of another store's copy"), "{refused}");
+        // What changes between the two runs is caught up with.
+        source.run(&["user", "delete", "user000007@acct000"]).succeeds();
+        source
+            .run(&["user", "update", "user000008@acct000", "--first-name", "Changed"])
+            .succeeds();
+        source.run(&["user", "create", "new@acct000"]).succeeds();
+    }
+    let report = source.run(&[&arguments[..], &["--json"]].concat()).json();
+    assert_eq!(report["equal"], true, "{report}");
+    let target = Doorward::over(&database.url);
+    assert!(
+        read(&export(&target, "all.ndjson")) == read(&export(&source, "all.ndjson")),
+        "the files differ"
+    );
+    let check = target.run(&["check"]).succeeds();
+    assert!(check.contains("index"), "the indexes are all there afterwards: {check}");
+}
