@@ -129,6 +129,11 @@ impl Accounts {
         self.known.insert(known.account.name.clone(), known);
     }
 
+    /// Reads an account again when it is named the next time.
+    pub(super) fn forget(&mut self, name: &AccountName) {
+        self.known.remove(name);
+    }
+
     /// Makes room for more, between batches.
     pub(super) fn trim(&mut self) {
         if self.names > MOST_NAMES && !self.keeps_all {

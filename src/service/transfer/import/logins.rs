@@ -62,7 +62,7 @@ impl Import<'_> {
 
     /// Would the user be there, if this were no dry run?
     fn would_be_there(&self, account: &AccountName, login: &Login) -> bool {
-        self.options.dry_run && self.seen.contains_key(&key("user", account, login.as_str()))
+        self.options.dry_run && self.seen.contains_key(&key("user", account.as_str(), login.as_str()))
     }
 
     /// The users that the lines name, by login.

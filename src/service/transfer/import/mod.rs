@@ -170,8 +170,8 @@ impl Caller {
     }
 }
 
-/// What an object is known by within the file.
-fn key(what: &str, account: &AccountName, name: &str) -> u64 {
+/// What an object is known by within the file; identifiers are in no account.
+fn key(what: &str, account: &str, name: &str) -> u64 {
     let digest = Sha256::digest(format!("{what}\0{account}\0{name}"));
     digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
@@ -192,6 +192,14 @@ impl Batch {
     }
 }
 
+/// A new role or group that waits to be written.
+struct Pending {
+    line: u64,
+    account: AccountName,
+    record: Record,
+    entry: AuditEntry,
+}
+
 /// An import that is under way.
 struct Import<'a> {
     caller: &'a Caller,
@@ -199,6 +207,8 @@ struct Import<'a> {
     events: &'a (dyn Fn(ImportEvent<'_>) + Send + Sync),
     accounts: Accounts,
     batch: Batch,
+    /// New roles and groups.
+    pending: Vec<Pending>,
     /// Why lines of this batch and between were not taken.
     rejected: Vec<(u64, String)>,
     /// The line that first named an object, by a digest of its name.
@@ -219,6 +229,7 @@ impl<'a> Import<'a> {
             options,
             events,
             batch: Batch::Users(Vec::new()),
+            pending: Vec::new(),
             rejected: Vec::new(),
             seen: HashMap::new(),
             signed_in: HashSet::new(),
@@ -290,11 +301,11 @@ impl<'a> Import<'a> {
                 self.account(number, *account).await?;
             }
             Ok(Entry::Role(role)) => {
-                self.flush().await?;
+                self.make_room().await?;
                 self.role(number, role).await?;
             }
             Ok(Entry::Group(group)) => {
-                self.flush().await?;
+                self.make_room().await?;
                 self.group(number, group).await?;
             }
         }
@@ -304,8 +315,17 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
+    /// Roles and groups wait for each other, but not with anything else.
+    async fn make_room(&mut self) -> Result<()> {
+        if self.batch.len() > 0 || self.pending.len() >= BATCH || self.rejected.len() >= BATCH {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
     /// Writes what waits, and tells which lines were not taken.
     async fn flush(&mut self) -> Result<()> {
+        self.write_pending().await?;
         match std::mem::replace(&mut self.batch, Batch::Users(Vec::new())) {
             Batch::Users(lines) => self.users(lines).await?,
             Batch::Logins(lines) => self.logins(lines).await?,
@@ -342,7 +362,7 @@ impl<'a> Import<'a> {
     }
 
     /// Is this the first line that names an object? Later ones are rejected.
-    fn is_first(&mut self, line: u64, what: &str, account: &AccountName, name: &str) -> bool {
+    fn is_first(&mut self, line: u64, what: &str, account: &str, name: &str) -> bool {
         let key = key(what, account, name);
         let number = u32::try_from(line).unwrap_or(u32::MAX);
         match self.seen.insert(key, number) {

@@ -1,8 +1,10 @@
 //! Accounts, roles and groups of a file.
 
-use super::Import;
+use uuid::Uuid;
+
+use super::{Import, Pending};
 use crate::domain::account::{Account, AccountStatus};
-use crate::domain::audit::{FieldChange, TargetType};
+use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
 use crate::domain::group::Group;
 use crate::domain::ids::{AccountId, GroupId, RoleId};
 use crate::domain::password::PasswordPolicy;
@@ -48,7 +50,11 @@ impl Import<'_> {
             self.reject(number, told);
             return Ok(());
         }
-        if !self.is_first(number, "account", &line.name, "") {
+        if !self.is_first(number, "account", "", line.name.as_str()) {
+            return Ok(());
+        }
+        let ids = [("account", line.id), ("main group", line.main_group_id)];
+        if ids.into_iter().any(|(what, id)| !self.is_first_id(number, what, id)) {
             return Ok(());
         }
         let exists = self.accounts.load(self.caller.store(), &line.name).await?;
@@ -183,11 +189,52 @@ impl Import<'_> {
         Ok(())
     }
 
+    /// Writes the new roles and groups that wait.
+    pub(super) async fn write_pending(&mut self) -> Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return Ok(());
+        }
+        if !self.options.dry_run {
+            let records: Vec<Record> = pending.iter().map(|one| one.record.clone()).collect();
+            let entries: Vec<AuditEntry> = pending.iter().map(|one| one.entry.clone()).collect();
+            if let Err(error) = self.create(&records, &entries).await {
+                let told = refusal(error)?;
+                if let [one] = pending.as_slice() {
+                    self.reject(one.line, told);
+                    // It is looked for again when it is named.
+                    self.accounts.forget(&one.account);
+                    return Ok(());
+                }
+                // Somebody was faster with one of them.
+                for one in pending {
+                    self.pending.push(one);
+                    Box::pin(self.write_pending()).await?;
+                }
+                return Ok(());
+            }
+        }
+        for one in &pending {
+            match one.record {
+                Record::Role(_) => self.report.created.roles += 1,
+                _ => self.report.created.groups += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Is this the first line that gives an identifier? Later ones are rejected.
+    pub(super) fn is_first_id(&mut self, number: u64, what: &str, id: Option<Uuid>) -> bool {
+        id.is_none_or(|id| self.is_first(number, &format!("{what}'s id"), "", &id.to_string()))
+    }
+
     pub(super) async fn role(&mut self, number: u64, line: RoleLine) -> Result<()> {
         let Some(name) = self.account_of(number, line.account.as_ref()).await? else {
             return Ok(());
         };
-        if !self.is_first(number, "role", &name, &fold(&line.name)) {
+        if !self.is_first(number, "role", name.as_str(), &fold(&line.name))
+            || !self.is_first_id(number, "role", line.id)
+        {
             return Ok(());
         }
         let (caller, now) = (self.caller, self.caller.now());
@@ -246,15 +293,13 @@ impl Import<'_> {
                     updated_at: now,
                     revision: 1,
                 };
-                if !self.options.dry_run {
-                    let audit = caller.audit(on_role(&role, &account, made(&role_fields(&role))))?;
-                    let created = self.create(&[Record::Role(role.clone())], &[audit]).await;
-                    if let Err(error) = created {
-                        self.reject(number, refusal(error)?);
-                        return Ok(());
-                    }
-                }
-                self.report.created.roles += 1;
+                let entry = caller.audit(on_role(&role, &account, made(&role_fields(&role))))?;
+                self.pending.push(Pending {
+                    line: number,
+                    account: name.clone(),
+                    record: Record::Role(role.clone()),
+                    entry,
+                });
                 role
             }
         };
@@ -268,7 +313,9 @@ impl Import<'_> {
         let Some(name) = self.account_of(number, line.account.as_ref()).await? else {
             return Ok(());
         };
-        if !self.is_first(number, "group", &name, &fold(&line.name)) {
+        if !self.is_first(number, "group", name.as_str(), &fold(&line.name))
+            || !self.is_first_id(number, "group", line.id)
+        {
             return Ok(());
         }
         let (caller, now) = (self.caller, self.caller.now());
@@ -332,15 +379,13 @@ impl Import<'_> {
                     updated_at: now,
                     revision: 1,
                 };
-                if !self.options.dry_run {
-                    let audit = caller.audit(on_group(&group, &account, made(&group_fields(&group))))?;
-                    let created = self.create(&[Record::Group(group.clone())], &[audit]).await;
-                    if let Err(error) = created {
-                        self.reject(number, refusal(error)?);
-                        return Ok(());
-                    }
-                }
-                self.report.created.groups += 1;
+                let entry = caller.audit(on_group(&group, &account, made(&group_fields(&group))))?;
+                self.pending.push(Pending {
+                    line: number,
+                    account: name.clone(),
+                    record: Record::Group(group.clone()),
+                    entry,
+                });
                 group
             }
         };

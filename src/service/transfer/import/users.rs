@@ -79,10 +79,8 @@ impl Import<'_> {
             let Some(name) = self.account_of(number, line.account.as_ref()).await? else {
                 continue;
             };
-            let login = line.login.as_str().to_owned();
-            let is_first = self.is_first(number, "user", &name, &login);
-            let id = line.id.map(|id| id.to_string());
-            if is_first && id.is_none_or(|id| self.is_first(number, "user's id", &name, &id)) {
+            let is_first = self.is_first(number, "user", name.as_str(), line.login.as_str());
+            if is_first && self.is_first_id(number, "user", line.id.map(UserId::as_uuid)) {
                 taken.push((number, name, line));
             }
         }

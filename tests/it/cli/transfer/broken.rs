@@ -12,6 +12,7 @@ use crate::support::process::Doorward;
 #[derive(Clone, Copy)]
 enum Is {
     Text,
+    Login,
     /// A text that may be null.
     Optional,
     Word,
@@ -26,7 +27,7 @@ enum Is {
     Object,
 }
 
-use Is::{Flag, Id, Names, Number, Object, Objects, Optional, OptionalTime, OptionalWord, Text, Time, Word};
+use Is::{Flag, Id, Login, Names, Number, Object, Objects, Optional, OptionalTime, OptionalWord, Text, Time, Word};
 
 impl Is {
     /// An empty list is nothing wrong.
@@ -52,6 +53,7 @@ impl Is {
         };
         match self {
             Text => every(&[json!(null), json!(long), json!("a\u{202e}b")]),
+            Login => every(&[json!(null), json!(long), json!("a b")]),
             Optional => every(&[json!(long), json!("a\nb")]),
             Word => every(&[json!(null), json!("NOPE"), json!(""), json!("active"), json!(long)]),
             OptionalWord => every(&[json!("NOPE"), json!("manual"), json!(long)]),
@@ -119,7 +121,7 @@ const GROUP: Fields = &[
 ];
 const USER: Fields = &[
     ("account", Text),
-    ("login", Text),
+    ("login", Login),
     ("id", Id),
     ("firstName", Text),
     ("lastName", Text),
