@@ -205,6 +205,15 @@ const OBJECTS: [(&str, &str, Fields, &[&str]); 10] = [
     ("login", "impersonator", IMPERSONATOR, &["userId", "name"]),
 ];
 
+/// The kinds of the lines at the beginning, and the number of the first of them.
+const KINDS: [&str; 4] = ["account", "role", "group", "user"];
+const FIRST: usize = 900_000;
+
+/// Which of the lines at the beginning is of that kind.
+fn place(kind: &str) -> usize {
+    1 + KINDS.iter().position(|known| *known == kind).unwrap()
+}
+
 /// A line that nothing is wrong with, about something of its own.
 fn whole(kind: &str, n: usize) -> Value {
     let id = format!("01900000-0000-7000-8000-{n:012x}");
@@ -317,6 +326,11 @@ fn broken() -> Vec<(Vec<u8>, String)> {
     ] {
         lines.push((text.as_bytes().to_vec(), why.to_owned()));
     }
+    for (kind, named) in [("role", "name"), ("group", "name"), ("user", "login")] {
+        let mut line = whole(kind, FIRST + place(kind));
+        line[named] = json!("another");
+        lines.push((line.to_string().into_bytes(), format!("the same {kind}'s id as line")));
+    }
     lines.push((
         format!("{{\"kind\":\"user\",\"x\":\"{}\"}}", "y".repeat(1_100_000)).into_bytes(),
         "is longer than".to_owned(),
@@ -344,9 +358,9 @@ fn are_all_named(doorward: &Doorward) {
     assert!(broken.len() > 1_000, "{}", broken.len());
     let (mut file, mut expected, mut number) = (Vec::new(), BTreeMap::new(), 0_u64);
     // Every kind of line is good when nothing is wrong with it.
-    for kind in ["account", "role", "group", "user"] {
+    for kind in KINDS {
         number += 1;
-        file.extend(format!("{}\n", whole(kind, 900_000 + number as usize)).into_bytes());
+        file.extend(format!("{}\n", whole(kind, FIRST + place(kind))).into_bytes());
     }
     for (n, (line, told)) in broken.iter().enumerate() {
         let good = json!({ "kind": "user", "account": "acme", "login": format!("good{n}"), "firstName": "Good" });
@@ -359,8 +373,7 @@ fn are_all_named(doorward: &Doorward) {
             (told, String::from_utf8_lossy(&line[..line.len().min(300)]).into_owned()),
         );
     }
-    number += 1;
-    file.extend(format!("{}\n", whole("login", 900_000 + number as usize)).into_bytes());
+    file.extend(format!("{}\n", whole("login", FIRST)).into_bytes());
     fs::write(doorward.folder().join("people.ndjson"), file).unwrap();
 
     for dry_run in [&["--dry-run"][..], &[], &[]] {
