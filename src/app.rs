@@ -286,6 +286,7 @@ fn settings(config: &Config) -> Settings {
         audit_retention: config.audit.retention,
         sign_in_per_address: config.limits.sign_in_per_address,
         sign_in_per_login: config.limits.sign_in_per_login,
+        min_refusal: config.limits.min_refusal,
         directories: config
             .directories
             .iter()

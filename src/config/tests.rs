@@ -456,6 +456,10 @@ fn each_section_refuses_what_makes_no_sense() {
         ("[audit]\nretention = \"23h\"", "audit.retention is shorter than a day"),
         ("[audit]\nretention = \"101years\"", "audit.retention is too long"),
         ("[limits]\nquery_complexity = 0", "limits.query_complexity"),
+        (
+            "[limits]\nmin_refusal = \"10001ms\"",
+            "limits.min_refusal is too long; it should be at most \"10s\"",
+        ),
         ("[limits]\nbody_bytes = 1023", "limits.body_bytes"),
         ("[geoip]\ndatabase = \"none.mmdb\"", "geoip.database"),
         ("[mail]\nurl = \"http://h\"", "mail.url is not a mail server's URL"),
@@ -479,8 +483,9 @@ fn each_section_refuses_what_makes_no_sense() {
         let lines = Place::with(toml).lines(&[]);
         assert!(lines[0].contains(expected), "{toml}: {lines:#?}");
     }
-    let off = load("[limits]\nsign_in_per_address = 0\nsign_in_per_login = 0\n").limits;
+    let off = load("[limits]\nsign_in_per_address = 0\nsign_in_per_login = 0\nmin_refusal = \"0s\"\n").limits;
     assert_eq!((off.sign_in_per_address, off.sign_in_per_login), (0, 0));
+    assert_eq!(off.min_refusal, Duration::ZERO);
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct Settings {
     pub sign_in_per_address: u32,
     /// Sign-ins with one login in a minute; 0: any number.
     pub sign_in_per_login: u32,
+    /// Refusals of sign-ins come no earlier than this after the request; zero: at once.
+    pub min_refusal: Duration,
     /// The configured directories.
     pub directories: BTreeMap<String, DirectoryRules>,
 }
@@ -33,7 +35,7 @@ pub struct Settings {
 /// What a directory's section says about those who sign in with it.
 #[derive(Debug, Clone)]
 pub struct DirectoryRules {
-    /// Refusals come no earlier than this after the request.
+    /// Refusals come no earlier than this after the request, where it is longer than [`Settings::min_refusal`].
     pub min_refusal: Duration,
     /// Failed binds for a login within `failure_window`, after which none is tried until it has passed; 0: any number.
     pub max_failures: u32,

@@ -14,7 +14,7 @@ on_both_stores!(
 );
 
 /// Goes on to the beginning of the next minute, by which attempts are counted.
-fn next_minute(gateway: &Gateway) {
+pub(super) fn next_minute(gateway: &Gateway) {
     let past = gateway.now().as_millisecond().rem_euclid(60_000);
     gateway.wait(Duration::from_millis(u64::try_from(60_000 - past).unwrap()));
 }

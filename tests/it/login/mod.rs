@@ -3,6 +3,7 @@
 
 mod after;
 mod directory;
+mod floor;
 mod limits;
 mod lock_out;
 mod refusals;

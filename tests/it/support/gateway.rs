@@ -72,7 +72,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway with the default configuration, cheap hashes, and no limits on sign-ins.
+    /// A gateway with the default configuration, cheap hashes, no limits on sign-ins, and refusals as soon as they are known.
     pub async fn start(backend: Backend) -> Self {
         Self::start_with(backend, |_| {}).await
     }
@@ -84,6 +84,7 @@ impl Gateway {
         config.password.iterations = 1;
         config.limits.sign_in_per_address = 0;
         config.limits.sign_in_per_login = 0;
+        config.limits.min_refusal = Duration::ZERO;
         let home = match backend {
             Backend::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
