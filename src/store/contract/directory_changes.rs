@@ -5,13 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::directories::{ldap, link, relinked, stored};
-use super::sample::{Maker, at, audited, grant, password, reload, token};
+use super::sample::{Maker, at, audited, grant, overreaching, password, reload, token};
 use crate::domain::grant::GrantTarget;
 use crate::domain::ids::UserId;
 use crate::domain::login::Login;
-use crate::domain::login_event::LoginOutcome;
 use crate::domain::user::{DirectoryLink, DisabledBy, User, UserStatus};
-use crate::store::{NewPerson, Store, StoreError, Unique};
+use crate::store::{Store, StoreError, Unique};
 
 fn disabled(user: &User) -> User {
     User {
@@ -53,41 +52,12 @@ pub(crate) async fn keep_what_other_intents_own(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
     let blue = make.stored_account(&store, "blue").await;
-    let user = make.user(acme.id, "ann");
-    let event = make.event(&user, 5, LoginOutcome::Success);
-    let user = User {
-        locked_until: Some(at(1000)),
-        last_login: Some(event.clone()),
-        ..user
-    };
-    let person = NewPerson {
-        user: user.clone(),
-        password: Some(password("first")),
-        events: vec![event],
-    };
-    store.insert_people(&[person]).await.unwrap();
-    let changed = User {
-        account: blue.id,
-        first_name: "Changed".to_owned(),
-        locked_until: None,
-        has_password: false,
-        password_changed_at: None,
-        last_login: None,
-        created_at: at(77),
-        updated_at: at(78),
-        revision: 2,
-        ..user.clone()
-    };
+    let user = make.stored_person(&store, &acme, "ann").await;
+    let [changed, expected] = overreaching(&user, blue.id);
     store
         .update_from_directory(&changed, 1, &make.entry(acme.id))
         .await
         .unwrap();
-    let expected = User {
-        first_name: "Changed".to_owned(),
-        updated_at: at(78),
-        revision: 2,
-        ..user.clone()
-    };
     assert_eq!(reload(&store, &user).await, expected);
     let credentials = store.credentials(user.id).await.unwrap().unwrap();
     assert_eq!(credentials.hash, Some(password("first")));

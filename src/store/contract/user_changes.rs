@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::sample::{Maker, at, audited, password, reload, token};
+use super::sample::{Maker, at, audited, overreaching, password, reload, token};
 use super::users::full;
 use crate::domain::login::Login;
 use crate::domain::query::UserFilter;
 use crate::domain::user::{DisabledBy, User, UserStatus};
-use crate::store::{NewPerson, Store, StoreError, Unique};
+use crate::store::{Store, StoreError, Unique};
 
 pub(crate) async fn are_updated_at_their_revision(store: Arc<dyn Store>) {
     let mut make = Maker::default();
@@ -60,50 +60,10 @@ pub(crate) async fn keep_what_other_intents_own(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
     let blue = make.stored_account(&store, "blue").await;
-    let event = {
-        let user = make.user(acme.id, "ann");
-        make.event(&user, 5, crate::domain::login_event::LoginOutcome::Success)
-    };
-    let user = User {
-        locked_until: Some(at(1000)),
-        last_login: Some(event.clone()),
-        ..make.user(acme.id, "ann")
-    };
-    let event = crate::domain::login_event::LoginEvent {
-        user: Some(user.id),
-        ..event
-    };
-    let user = User {
-        last_login: Some(event.clone()),
-        ..user
-    };
-    let person = NewPerson {
-        user: user.clone(),
-        password: Some(password("first")),
-        events: vec![event],
-    };
-    store.insert_people(&[person]).await.unwrap();
-
-    let changed = User {
-        account: blue.id,
-        first_name: "Changed".to_owned(),
-        locked_until: None,
-        has_password: false,
-        password_changed_at: None,
-        last_login: None,
-        created_at: at(77),
-        updated_at: at(78),
-        revision: 2,
-        ..user.clone()
-    };
+    let user = make.stored_person(&store, &acme, "ann").await;
+    let [changed, expected] = overreaching(&user, blue.id);
     let entry = make.entry(acme.id);
     store.update_user(&changed, 1, &entry).await.unwrap();
-    let expected = User {
-        first_name: "Changed".to_owned(),
-        updated_at: at(78),
-        revision: 2,
-        ..user.clone()
-    };
     assert_eq!(reload(&store, &user).await, expected);
     assert_eq!(
         store.credentials(user.id).await.unwrap().unwrap().hash,
