@@ -65,11 +65,13 @@ pub trait UserStore {
         audit: &AuditEntry,
     ) -> Result<()>;
 
-    /// Removes a user with its password and sessions; its sign-ins stay in the history.
+    /// Removes a user whose revision is still `expected_revision`, with its password and sessions; its sign-ins stay in the
+    /// history.
     ///
     /// # Errors
-    /// [`NotFound`](crate::store::StoreError::NotFound), [`LastMaster`](crate::store::StoreError::LastMaster).
-    async fn delete_user(&self, user: UserId, audit: &AuditEntry) -> Result<()>;
+    /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound),
+    /// [`LastMaster`](crate::store::StoreError::LastMaster).
+    async fn delete_user(&self, user: UserId, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
 
     /// Takes a lock off: clears `locked_until` and the counters of these logins, from every network. Grows no revision. Says
     /// whether anything was locked at the entry's time; the entry is written when it was.

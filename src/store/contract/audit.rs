@@ -58,7 +58,7 @@ pub(crate) async fn reads_back_whole(store: Arc<dyn Store>) {
         changes: Vec::new(),
         ..make.entry_at(acme.id, 20)
     };
-    store.delete_user(user.id, &empty).await.unwrap();
+    store.delete_user(user.id, 1, &empty).await.unwrap();
     assert_eq!(all(&store).await[..2], [empty, full]);
 }
 
@@ -286,7 +286,7 @@ pub(crate) async fn takes_its_entry_with_each_change(store: Arc<dyn Store>) {
         .revoke_sessions(ann.id, WhichSessions::AllBut(None), &entry(&mut make))
         .await;
     assert_eq!(ended.unwrap(), 2);
-    store.delete_user(ann.id, &entry(&mut make)).await.unwrap();
+    store.delete_user(ann.id, 5, &entry(&mut make)).await.unwrap();
 
     let (role, group) = (make.role(acme.id, "Role"), make.group(acme.id, "Group"));
     store.create_role(&role, &entry(&mut make)).await.unwrap();
@@ -358,7 +358,7 @@ pub(crate) async fn takes_none_of_a_failed_change(store: Arc<dyn Store>) {
             .await
             .is_err()
     );
-    assert!(store.delete_user(ann.id, &entry).await.is_err());
+    assert!(store.delete_user(ann.id, 1, &entry).await.is_err());
     assert!(store.create_role(&other, &entry).await.is_err());
     assert!(store.update_role(&role, 5, &entry).await.is_err());
     assert!(store.delete_role(&other, at(9), &entry).await.is_err());

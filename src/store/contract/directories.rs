@@ -118,7 +118,10 @@ pub(crate) async fn link_an_entry_to_one_user(store: Arc<dyn Store>) {
         .update_from_directory(&back, 2, &make.entry(acme.id))
         .await
         .unwrap();
-    store.delete_user(bob.id, &make.entry(acme.id)).await.unwrap();
+    store
+        .delete_user(bob.id, there.revision, &make.entry(acme.id))
+        .await
+        .unwrap();
     stored(&store, &mut make, &acme, "zoe", Some("1")).await;
 }
 

@@ -357,7 +357,7 @@ pub(crate) async fn survives_its_user(store: Arc<dyn Store>) {
     let record = make.sign_in(&ann, 1, token(1));
     store.record_login(&record).await.unwrap();
     let entry = make.entry(acme.id);
-    store.delete_user(ann.id, &entry).await.unwrap();
+    store.delete_user(ann.id, 1, &entry).await.unwrap();
     assert_eq!(
         store.login_events_by_ids(&[record.event.id]).await.unwrap(),
         std::slice::from_ref(&record.event)

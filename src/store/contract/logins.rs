@@ -151,7 +151,7 @@ pub(crate) async fn write_nothing_for_a_user_that_is_gone(store: Arc<dyn Store>)
     let ann = make.stored_user(&store, &acme, "ann").await;
     let (count, record) = failed_then_right(&store, &mut make, &ann).await;
     let entry = make.entry(acme.id);
-    store.delete_user(ann.id, &entry).await.unwrap();
+    store.delete_user(ann.id, 1, &entry).await.unwrap();
     let refused = store.record_login(&record).await;
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     nothing_written(&store, &mut make, &ann, count, &record).await;

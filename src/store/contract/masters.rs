@@ -73,7 +73,7 @@ pub(crate) async fn cannot_all_be_deleted(store: Arc<dyn Store>) {
     let ann = make.stored_master(&store, &acme, "ann").await;
     let before = audited(&store).await;
     let entry = make.entry(acme.id);
-    let refused = store.delete_user(ann.id, &entry).await;
+    let refused = store.delete_user(ann.id, 1, &entry).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     assert_eq!(reload(&store, &ann).await, ann);
     assert!(store.credentials(ann.id).await.unwrap().unwrap().hash.is_some());
@@ -81,7 +81,7 @@ pub(crate) async fn cannot_all_be_deleted(store: Arc<dyn Store>) {
 
     make.stored_master(&store, &acme, "bob").await;
     let entry = make.entry(acme.id);
-    store.delete_user(ann.id, &entry).await.unwrap();
+    store.delete_user(ann.id, 1, &entry).await.unwrap();
 }
 
 /// Everybody who is left after a race: one active master.
@@ -142,7 +142,7 @@ pub(crate) async fn race_to_delete_each_other(store: Arc<dyn Store>) {
             let store = store.clone();
             tokio::spawn(async move {
                 if n % 2 == 0 {
-                    store.delete_user(user.id, &entry).await
+                    store.delete_user(user.id, 1, &entry).await
                 } else {
                     store.update_user(&disabled(&user), 1, &entry).await
                 }
@@ -169,19 +169,19 @@ pub(crate) async fn count_only_when_active_and_of_the_account(store: Arc<dyn Sto
     let refused = store.update_user(&disabled(&ann), 1, &entry).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     let entry = make.entry(acme.id);
-    let refused = store.delete_user(ann.id, &entry).await;
+    let refused = store.delete_user(ann.id, 1, &entry).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
 
     // A master who is disabled already, and people who are none, may go.
     let entry = make.entry(acme.id);
-    store.delete_user(off.id, &entry).await.unwrap();
+    store.delete_user(off.id, off.revision, &entry).await.unwrap();
     // An account that never had a master is not held to have one.
     let empty = make.stored_account(&store, "empty").await;
     let eve = make.stored_user(&store, &empty, "eve").await;
     let entry = make.entry(empty.id);
     store.update_user(&disabled(&eve), 1, &entry).await.unwrap();
     let entry = make.entry(empty.id);
-    store.delete_user(eve.id, &entry).await.unwrap();
+    store.delete_user(eve.id, 2, &entry).await.unwrap();
 }
 
 pub(crate) async fn count_only_when_they_can_sign_in(store: Arc<dyn Store>) {
@@ -197,10 +197,10 @@ pub(crate) async fn count_only_when_they_can_sign_in(store: Arc<dyn Store>) {
     make.store_user(&store, &heir).await;
     let refused = store.update_user(&disabled(&ann), 1, &make.entry(acme.id)).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
-    let refused = store.delete_user(ann.id, &make.entry(acme.id)).await;
+    let refused = store.delete_user(ann.id, 1, &make.entry(acme.id)).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     // Whoever could not sign in either is missed by nobody, as long as another is there.
-    store.delete_user(heir.id, &make.entry(acme.id)).await.unwrap();
+    store.delete_user(heir.id, 1, &make.entry(acme.id)).await.unwrap();
 
     // The directory's password is a way in, until its user leaves the directory.
     let from_directory = User {
@@ -208,7 +208,7 @@ pub(crate) async fn count_only_when_they_can_sign_in(store: Arc<dyn Store>) {
         ..locked_out(make.master(acme.id, "lea"))
     };
     make.store_user(&store, &from_directory).await;
-    store.delete_user(ann.id, &make.entry(acme.id)).await.unwrap();
+    store.delete_user(ann.id, 1, &make.entry(acme.id)).await.unwrap();
     let local = User {
         is_ldap: false,
         revision: 2,
@@ -227,8 +227,8 @@ pub(crate) async fn count_only_when_they_can_sign_in(store: Arc<dyn Store>) {
     );
     make.store_user(&store, &one).await;
     make.store_user(&store, &two).await;
-    store.delete_user(one.id, &make.entry(blue.id)).await.unwrap();
-    let refused = store.delete_user(two.id, &make.entry(blue.id)).await;
+    store.delete_user(one.id, 1, &make.entry(blue.id)).await.unwrap();
+    let refused = store.delete_user(two.id, 1, &make.entry(blue.id)).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
 }
 
@@ -283,11 +283,11 @@ pub(crate) async fn count_only_by_the_directory_where_local_passwords_are_refuse
         let refused = store.update_user(&changed, 1, &make.entry(acme.id)).await;
         assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     }
-    let refused = store.delete_user(lea.id, &make.entry(acme.id)).await;
+    let refused = store.delete_user(lea.id, 1, &make.entry(acme.id)).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
-    store.delete_user(ann.id, &make.entry(acme.id)).await.unwrap();
+    store.delete_user(ann.id, 1, &make.entry(acme.id)).await.unwrap();
     stored_ldap_master(&store, &mut make, &acme, "leo").await;
-    store.delete_user(lea.id, &make.entry(acme.id)).await.unwrap();
+    store.delete_user(lea.id, 1, &make.entry(acme.id)).await.unwrap();
 
     // Operators keep their way in, and where nobody has one there is none to take.
     let system = make.stored_account(&store, "system").await;
@@ -305,7 +305,7 @@ pub(crate) async fn count_only_by_the_directory_where_local_passwords_are_refuse
         .await
         .unwrap();
     store
-        .delete_user(root.unwrap().id, &make.entry(system.id))
+        .delete_user(root.unwrap().id, 1, &make.entry(system.id))
         .await
         .unwrap();
 }

@@ -131,7 +131,8 @@ macro_rules! contract_suite {
             }
             users {
                 read_back_whole, have_unique_logins_in_their_account, race_for_a_login, race_to_be_the_first,
-                are_the_first_only_in_an_empty_account, are_found_by_id_and_login, are_deleted_with_password_and_sessions, are_unlocked,
+                are_the_first_only_in_an_empty_account, are_found_by_id_and_login, are_deleted_with_password_and_sessions,
+                are_deleted_at_their_revision, are_unlocked,
             }
         }
     };

@@ -284,10 +284,11 @@ impl UserStore for MongoStore {
         .await
     }
 
-    async fn delete_user(&self, user: UserId, audit: &AuditEntry) -> Result<()> {
-        self.transaction((self, user, audit), |session, (store, user, audit)| {
+    async fn delete_user(&self, user: UserId, expected_revision: i64, audit: &AuditEntry) -> Result<()> {
+        let context = (self, user, expected_revision, audit);
+        self.transaction(context, |session, (store, user, expected, audit)| {
             Box::pin(async move {
-                let before = store.stored_user(session, *user, None).await?;
+                let before = store.stored_user(session, *user, Some(*expected)).await?;
                 if before.is_active_master() && !store.has_another_master(session, &before).await? {
                     return Err(StoreError::LastMaster.into());
                 }

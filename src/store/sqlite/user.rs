@@ -253,9 +253,10 @@ impl UserStore for SqliteStore {
         .await
     }
 
-    async fn delete_user(&self, user: UserId, entry: &AuditEntry) -> Result<()> {
+    async fn delete_user(&self, user: UserId, expected_revision: i64, entry: &AuditEntry) -> Result<()> {
         let entry = entry.clone();
         self.write("delete_user", move |tx| {
+            account::expect_revision(tx, REVISION, user, expected_revision)?;
             if is_last_master(tx, user)? {
                 return Err(StoreError::LastMaster);
             }
