@@ -102,40 +102,51 @@ pub fn one_time_password(entropy: &dyn Entropy) -> Result<SecretString, EntropyE
     Ok(groups.join("-").into())
 }
 
-/// An API token's secret: as a session's, with a beginning of its own.
-#[derive(Debug)]
-pub struct TokenSecret(SecretString);
+macro_rules! secrets {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name(SecretString);
 
-impl TokenSecret {
-    const PREFIX: &'static str = "dwt_";
+        impl $name {
+            const PREFIX: &'static str = $prefix;
 
-    /// Makes one.
-    ///
-    /// # Errors
-    /// When the random source does not answer.
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        let mut bytes = [0_u8; 32];
-        entropy.fill(&mut bytes)?;
-        Ok(Self(written(Self::PREFIX, &bytes)))
-    }
+            /// Makes one.
+            ///
+            /// # Errors
+            /// When the random source does not answer.
+            pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+                let mut bytes = [0_u8; 32];
+                entropy.fill(&mut bytes)?;
+                Ok(Self(written(Self::PREFIX, &bytes)))
+            }
 
-    /// Reads one as a client sent it; `None` when it cannot be one.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        read(Self::PREFIX, text).map(|_| Self(text.into()))
-    }
+            /// Reads one as it was shown; `None` when it cannot be one.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                read(Self::PREFIX, text).map(|_| Self(text.into()))
+            }
 
-    /// The text for the client.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
+            /// The text for whoever it is made for.
+            #[must_use]
+            pub fn expose(&self) -> &str {
+                self.0.expose_secret()
+            }
 
-    /// What the store keeps.
-    #[must_use]
-    pub fn hash(&self) -> TokenHash {
-        TokenHash(Sha256::digest(self.expose().as_bytes()).into())
-    }
+            /// What the store keeps.
+            #[must_use]
+            pub fn hash(&self) -> TokenHash {
+                TokenHash(Sha256::digest(self.expose().as_bytes()).into())
+            }
+        }
+    )+};
+}
+
+secrets! {
+    /// An API token's secret: as a session's, with a beginning of its own.
+    TokenSecret = "dwt_",
+    /// The secret of a link in a mail that lets somebody set a password.
+    LinkSecret = "dwl_",
 }
 
 /// What a client may show as a bearer token.
@@ -163,6 +174,13 @@ impl BearerSecret {
             Self::Token(secret) => secret.hash(),
         }
     }
+}
+
+/// Where something begins in a text that looks like a secret of Doorward's.
+#[must_use]
+pub fn find_secret(text: &str) -> Option<usize> {
+    let prefixes = [SessionSecret::PREFIX, TokenSecret::PREFIX, LinkSecret::PREFIX];
+    prefixes.iter().filter_map(|prefix| text.find(prefix)).min()
 }
 
 fn written(prefix: &str, bytes: &[u8; 32]) -> SecretString {
@@ -199,6 +217,22 @@ mod tests {
             assert!(BearerSecret::parse(bad).is_none(), "{bad}");
         }
         assert!(!format!("{token:?}").contains(&token.expose()[4..]));
+    }
+
+    #[test]
+    fn a_links_secret_is_no_bearer() {
+        let link = LinkSecret::generate(&SystemEntropy).unwrap();
+        assert_eq!(LinkSecret::parse(link.expose()).unwrap().hash(), link.hash());
+        assert!(BearerSecret::parse(link.expose()).is_none());
+        assert!(LinkSecret::parse(&link.expose().replace("dwl_", "dws_")).is_none());
+    }
+
+    #[test]
+    fn secrets_are_found_in_texts() {
+        let link = LinkSecret::generate(&SystemEntropy).unwrap();
+        assert_eq!(find_secret(&format!("/x/{}", link.expose())), Some(3));
+        assert_eq!(find_secret("dwt_dws_"), Some(0));
+        assert_eq!(find_secret("/set-password"), None);
     }
 
     #[test]

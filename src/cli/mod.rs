@@ -10,7 +10,9 @@ mod failure;
 mod group;
 mod health;
 mod logging;
+mod mail;
 mod names;
+mod outbox;
 mod output;
 mod password;
 mod policy;
@@ -45,6 +47,7 @@ Examples:
   doorward role create Support@acme --permission users:read --permission history:read
   doorward user create ann@acme --first-name Ann --email ann@example.org --role Support
   doorward user list acme --json | head
+  doorward mail preview report_weekly --html --out report.html
   DOORWARD_STORE__URL='mongodb://h1,h2,h3/doorward?replicaSet=rs0' doorward serve
 
 Every key of the configuration can come from the environment: DOORWARD_SECTION__KEY.
@@ -108,6 +111,9 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Read an account's directory again: who is new, changed, gone
     Sync(sync::SyncArgs),
+    /// Show the messages that people get
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Fill the store with made-up data in bulk
     Seed(seed::SeedArgs),
     /// Print the GraphQL schema
@@ -165,6 +171,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Serve => serve::run(&session::load_config(common)?).await,
             Command::Demo => demo::run(session::load_config(common)?).await,
             Command::Check(args) => check::run(common, args).await,
+            Command::Mail(command) => mail::run(common, command).await,
             Command::Account(command) => {
                 Session::open(common)
                     .await?
@@ -240,7 +247,7 @@ mod tests {
     #[test]
     fn what_is_not_built_is_not_offered() {
         let help = Cli::command().render_long_help().to_string();
-        for verb in ["import", "export", "copy", "mail"] {
+        for verb in ["import", "export", "copy"] {
             assert!(Cli::command().get_subcommands().all(|c| c.get_name() != verb), "{verb}");
         }
         assert!(help.contains("Examples:") && help.contains("doorward demo"), "{help}");

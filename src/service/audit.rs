@@ -80,6 +80,15 @@ impl Caller {
         self.services.audit(self.actor(), action)
     }
 
+    /// Who really does something, in words, for those whom it concerns; empty for somebody at the command line.
+    pub(super) fn in_words(&self) -> String {
+        if matches!(self.principal(), Principal::CommandLine) {
+            return String::new();
+        }
+        let impersonator = self.principal().person().and_then(|p| p.session.impersonator());
+        impersonator.map_or_else(|| self.actor().name, |really| really.name.clone())
+    }
+
     /// See [`Services::named`].
     pub(super) async fn named(&self, changes: Vec<FieldChange>) -> Result<Vec<FieldChange>> {
         self.services.named(changes).await

@@ -51,8 +51,12 @@ pub enum ErrorCode {
     DirectoryUnavailable,
     /// Too many attempts.
     RateLimited,
+    /// A link from a mail does not work: it was used, replaced, or its time has passed.
+    ExpiredLink,
     /// Mail is off.
     MailOff,
+    /// The user has no address to write to.
+    NoAddress,
 }
 
 /// One thing that a person can put right.
@@ -150,6 +154,9 @@ pub enum ServiceError {
     /// Nothing random could be had.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// A mail could not be written.
+    #[error("a mail could not be written: {0}")]
+    Mail(String),
     /// A task of Doorward's own came to an end (the process is stopping).
     #[error("a task was not finished: {0}")]
     Stopped(String),

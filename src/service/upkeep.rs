@@ -42,6 +42,8 @@ pub fn spawn_upkeep(services: Arc<Services>) -> Worker {
                 now,
                 history_before: before(now, services.settings.history_retention),
                 audit_before: before(now, services.settings.audit_retention),
+                mail_before: before(now, services.settings.mail.retention),
+                links_before: before(now, services.settings.mail.retention),
             };
             match services.store.purge(&retention).await {
                 Ok(0) => {}

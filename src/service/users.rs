@@ -279,8 +279,13 @@ impl UserWrites<'_> {
             ..after
         };
         let audit = self.caller.audit(action_on(name, before, account, changes))?;
-        match self.caller.store().update_user(&after, before.revision, &audit).await {
-            Ok(()) => Ok(Some(after)),
+        let notice = self.caller.notice_of_access(account, before, &after).await?;
+        let (store, mails) = (self.caller.store(), Vec::from_iter(notice));
+        match store.update_user(&after, before.revision, &audit, &mails).await {
+            Ok(()) => {
+                self.caller.services.post.wake();
+                Ok(Some(after))
+            }
             Err(StoreError::Conflict { .. }) => Ok(None),
             Err(StoreError::LastMaster) => Err(last_master().into()),
             Err(StoreError::NotFound) => Err(no_such_user().into()),

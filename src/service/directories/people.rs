@@ -156,14 +156,9 @@ fn shortened(text: &str) -> String {
 
 /// The first language of `preferredLanguage` (RFC 2798, 2.7: as in HTTP's `Accept-Language`) that there is.
 fn language(preferred: &str) -> Option<Language> {
-    preferred.split(',').find_map(|range| {
-        let tag = range.split(';').next()?.trim();
-        match tag.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
-            "en" => Some(Language::En),
-            "ru" => Some(Language::Ru),
-            _ => None,
-        }
-    })
+    preferred
+        .split(',')
+        .find_map(|range| Language::of_tag(range.split(';').next()?))
 }
 
 /// Did anything change but the time of the look-up?
@@ -217,7 +212,11 @@ impl Services {
         let changes = self.named(diff(&user_fields(before), &user_fields(&after))).await?;
         let entry = self.entry_by(author, account, before, changes)?;
         Ok(
-            match self.store.update_from_directory(&after, before.revision, &entry).await {
+            match self
+                .store
+                .update_from_directory(&after, before.revision, &entry, &[])
+                .await
+            {
                 Ok(leaderless) => {
                     if leaderless {
                         tracing::warn!(account = %account.name, user = %before.login,
@@ -265,7 +264,7 @@ impl Services {
     ) -> Result<Written> {
         let changes = self.named(made(&user_fields(&user))).await?;
         let entry = self.entry_by(author, account, &user, changes)?;
-        Ok(match self.store.create_user(&user, None, &entry).await {
+        Ok(match self.store.create_user(&user, None, &entry, &[]).await {
             Ok(()) => Written::Done(Box::new(user)),
             // Somebody else was faster, perhaps with the same person.
             Err(StoreError::Taken(_)) => Written::Conflict,

@@ -54,7 +54,7 @@ pub(crate) async fn are_set_replaced_and_taken_away(store: Arc<dyn Store>) {
         ..found
     };
     let entry = make.entry(acme.id);
-    store.update_user(&renamed, 3, &entry).await.unwrap();
+    store.update_user(&renamed, 3, &entry, &[]).await.unwrap();
     assert_eq!(reload(&store, &ann).await.avatar, Some(second.id));
 
     let entry = make.entry(acme.id);

@@ -41,6 +41,8 @@ pub(crate) async fn reads_back_whole(store: Arc<dyn Store>) {
                 opened: None,
                 failures: Failures::Unchanged,
                 released: Vec::new(),
+                mails: Vec::new(),
+                on_lock: None,
             };
             store.record_login(&record).await.unwrap();
             all.push(event);
@@ -82,6 +84,8 @@ async fn population(store: &Arc<dyn Store>, make: &mut Maker) -> (Vec<User>, Vec
             opened: None,
             failures: Failures::Unchanged,
             released: Vec::new(),
+            mails: Vec::new(),
+            on_lock: None,
         };
         store.record_login(&record).await.unwrap();
         events.push(event);
@@ -382,6 +386,8 @@ pub(crate) async fn is_counted_between_edges(store: Arc<dyn Store>) {
             opened: None,
             failures: Failures::Unchanged,
             released: Vec::new(),
+            mails: Vec::new(),
+            on_lock: None,
         };
         store.record_login(&record).await.unwrap();
     };

@@ -130,7 +130,7 @@ pub(crate) async fn write_nothing_on_a_conflict(store: Arc<dyn Store>) {
         ..ann.clone()
     };
     let entry = make.entry(acme.id);
-    store.update_user(&renamed, 1, &entry).await.unwrap();
+    store.update_user(&renamed, 1, &entry, &[]).await.unwrap();
 
     let refused = store.record_login(&record).await;
     assert!(
@@ -225,6 +225,8 @@ pub(crate) async fn record_a_refusal_without_a_session(store: Arc<dyn Store>) {
         opened: None,
         failures: Failures::Unchanged,
         released: Vec::new(),
+        mails: Vec::new(),
+        on_lock: None,
     };
     store.record_login(&unknown).await.unwrap();
     assert_eq!(event(&store, &unknown).await.as_ref(), Some(&unknown.event));

@@ -275,6 +275,8 @@ impl Maker {
             }),
             failures: Failures::Unchanged,
             released: Vec::new(),
+            mails: Vec::new(),
+            on_lock: None,
         }
     }
 
@@ -285,6 +287,8 @@ impl Maker {
             opened: None,
             failures,
             released: Vec::new(),
+            mails: Vec::new(),
+            on_lock: None,
         }
     }
 
@@ -320,7 +324,7 @@ impl Maker {
     pub(crate) async fn store_user(&mut self, store: &Arc<dyn Store>, user: &User) {
         let hash = user.has_password.then(|| password("first"));
         let entry = self.entry(user.account);
-        store.create_user(user, hash.as_ref(), &entry).await.unwrap();
+        store.create_user(user, hash.as_ref(), &entry, &[]).await.unwrap();
     }
 
     /// Makes a user with a password and stores it.

@@ -98,7 +98,7 @@ pub(crate) async fn have_unique_logins_in_their_account(store: Arc<dyn Store>) {
     let before = audited(&store).await;
     let second = make.user(acme.id, "ANN");
     let entry = make.entry(acme.id);
-    let refused = store.create_user(&second, None, &entry).await;
+    let refused = store.create_user(&second, None, &entry, &[]).await;
     assert!(
         matches!(refused, Err(StoreError::Taken(Unique::UserLogin))),
         "{refused:?}"
@@ -117,7 +117,7 @@ pub(crate) async fn race_for_a_login(store: Arc<dyn Store>) {
             let user = make.user(acme.id, "ann");
             let entry = make.entry(acme.id);
             let store = store.clone();
-            tokio::spawn(async move { store.create_user(&user, Some(&password("x")), &entry).await })
+            tokio::spawn(async move { store.create_user(&user, Some(&password("x")), &entry, &[]).await })
         })
         .collect();
     let mut made = 0;
@@ -242,7 +242,10 @@ pub(crate) async fn are_deleted_at_their_revision(store: Arc<dyn Store>) {
         revision: 2,
         ..reload(&store, &ann).await
     };
-    store.update_user(&promoted, 1, &make.entry(acme.id)).await.unwrap();
+    store
+        .update_user(&promoted, 1, &make.entry(acme.id), &[])
+        .await
+        .unwrap();
     let before = audited(&store).await;
     let refused = store.delete_user(ann.id, 1, &make.entry(acme.id)).await;
     assert!(

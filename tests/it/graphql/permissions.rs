@@ -2,11 +2,15 @@
 //!
 //! Each cell has objects and an asker of its own, so that none sees what another did.
 
+use doorward::config::MailServer;
 use doorward::domain::account::Account;
+use doorward::domain::ids::MailId;
+use doorward::domain::mail::{Mail, MailContent, MailState, Matter, Reader};
 use doorward::domain::role::Permission;
 use doorward::domain::user::User;
 use doorward::graphql::node_id;
-use doorward::service::AccountInput;
+use doorward::service::{AccountInput, NewUser};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::support::gateway::{Asker, Backend, Gateway, PASSWORD, on_both_stores};
@@ -126,10 +130,14 @@ const TABLE: &[Row] = &[
     row("apiTokens", "tokens:write", "{ apiTokens(account: \"$account\") { id } }", "$token", "U F Y Y h Y Y M Y Y h F"),
     row("account.apiTokens", "tokens:write", "{ account(id: \"$account\") { apiTokens { id } } }", "$token", "U F Y Y h Y Y M Y Y h F"),
     row("account.auditLog", "audit:read", "{ account(id: \"$account\") { auditLog(filter: {targetId: \"$user\"}) { nodes { targetId } } } }", "$user", "U F Y Y h Y Y M Y Y h F"),
+    row("mailQueue", "", "{ mailQueue(filter: {to: \"$login@example.org\"}) { nodes { id } } }", "$mail", "U F F F F Y F M F F F F"),
+    row("node(mail)", "", "{ node(id: \"$mail\") { id } }", "$mail", "U h h h h Y h M h h h h"),
     row("account.loginStats", "history:read", "{ account(id: \"$account\") { loginStats(from: \"2026-01-01T00:00:00Z\", to: \"2026-01-02T00:00:00Z\", bucket: DAY) { start } } }", "\"start\"", "U F Y Y h Y Y M Y Y h F"),
 
     // signing in
     row("signIn", "", "mutation { signIn(input: {login: \"$login@$name\", password: \"$password\"}) { user { id } userErrors { code } } }", "", "Y Y Y Y Y Y Y Y Y Y Y Y"),
+    row("requestPasswordReset", "", "mutation { requestPasswordReset(input: {login: \"$login@$name\"}) { accepted userErrors { code } } }", "\"accepted\":true", "Y Y Y Y Y Y Y M Y Y Y Y"),
+    row("resetPassword", "", "mutation { resetPassword(input: {token: \"none\", newPassword: \"violet-Anchor-38-meadow\"}) { user { id } userErrors { code } } }", "", "Y Y Y Y Y Y Y M Y Y Y Y"),
     row("signOut", "", "mutation { signOut { done userErrors { code } } }", "", "U Y Y Y Y Y F Y Y Y F Y"),
     row("changePassword", "", "mutation { changePassword(input: {currentPassword: \"$password\", newPassword: \"violet-Anchor-38-meadow\"}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F Y I I F Y"),
     row("revokeSession", "users:write", "mutation { revokeSession(input: {id: \"$session\"}) { session { id } userErrors { code } } }", "", "U h Y Y h Y Y M R Y h h"),
@@ -145,6 +153,7 @@ const TABLE: &[Row] = &[
     row("enableUser", "users:write", "mutation { enableUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
     row("unlockUser", "users:write", "mutation { unlockUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
     row("setUserPassword", "users:write", "mutation { setUserPassword(input: {id: \"$user\", password: \"violet-Anchor-38-meadow\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R I h F"),
+    row("sendAccessEmail", "users:write", "mutation { sendAccessEmail(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "$user", "U F Y Y h Y Y M R I h F"),
     row("updateMyProfile", "", "mutation { updateMyProfile(input: {firstName: \"Ann\"}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F M R Y F Y"),
     row("setAvatar", "users:write", "mutation { setAvatar(input: {id: \"$user\", image: null}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
     row("setAvatar(own)", "", "mutation { setAvatar(input: {image: null}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F M R Y F Y"),
@@ -170,6 +179,11 @@ const TABLE: &[Row] = &[
     row("checkDirectory", "", "mutation { checkDirectory(input: {name: \"corp\"}) { explanation { wouldSucceed } userErrors { code } } }", "", "U F F Y h Y F M R Y F F"),
     row("relinkUser", "users:write", "mutation { relinkUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F F n h n F M R I h F"),
     row("syncDirectory", "directory:sync", "mutation { syncDirectory(input: {account: \"$account\"}) { report { added } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+
+    // mail
+    row("publishAlert", "alerts:publish", "mutation { publishAlert(input: {account: \"$account\", kind: HARD_BOUNCES, subject: \"x\", body: \"y\"}) { recipients userErrors { code } } }", "\"recipients\":", "U F Y Y h Y Y M R Y h F"),
+    row("retryMail", "", "mutation { retryMail(input: {id: \"$mail\"}) { mail { id } userErrors { code } } }", "$mail", "U F F F F Y F M F F F F"),
+    row("dropMail", "", "mutation { dropMail(input: {id: \"$mail\"}) { mail { id } userErrors { code } } }", "$mail", "U F F F F Y F M F F F F"),
 ];
 
 on_both_stores!(
@@ -242,6 +256,8 @@ async fn column(backend: Backend, who: Who) {
         config
             .directories
             .insert("corp".to_owned(), serde_json::from_value(away).unwrap());
+        // Mail is on, and its server away: what is queued stays.
+        config.mail.server = Some(MailServer::parse("smtp://127.0.0.1:1?tls=none").unwrap());
     })
     .await;
     let mut wrong = Vec::new();
@@ -284,7 +300,8 @@ fn classify(answer: &Value, seen: &str) -> String {
         let letter = match code {
             "NOT_FOUND" => "h",
             "NOT_ALLOWED" => "n",
-            "DIRECTORY_UNAVAILABLE" => "Y",
+            // Both are found out by who was let in only.
+            "DIRECTORY_UNAVAILABLE" | "EXPIRED_LINK" => "Y",
             _ => code,
         };
         return letter.to_owned();
@@ -304,7 +321,9 @@ impl<'a> Cell<'a> {
     async fn new(gateway: &'a Gateway, number: usize) -> Self {
         let corp = |account: &mut AccountInput| account.directory = Some("corp".to_owned());
         let account = gateway.account_with(&format!("acme-{number}"), corp).await;
-        let user = gateway.user(&account, &format!("target-{number}")).await;
+        let login = format!("target-{number}");
+        let with_address = |new: &mut NewUser| new.email = Some(format!("{login}@example.org"));
+        let user = gateway.user_with(&account, &login, with_address).await;
         Self { gateway, account, user }
     }
 
@@ -339,6 +358,9 @@ impl<'a> Cell<'a> {
             let (id, _) = self.token(&self.account, "target", &[]).await;
             values.push(("$token", id));
         }
+        if named("$mail") {
+            values.push(("$mail", node_id::encode(self.mail().await).to_string()));
+        }
         // Longer names first: `$rolename` begins with `$role`.
         values.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         for text in texts {
@@ -346,6 +368,40 @@ impl<'a> Cell<'a> {
                 *text = text.replace(name, value);
             }
         }
+    }
+
+    /// A mail to the user that waits, so long that the outbox never takes it in hand.
+    async fn mail(&self) -> MailId {
+        let (services, now) = (&self.gateway.services, self.gateway.now());
+        let id = MailId::generate(services.clock.as_ref(), services.entropy.as_ref()).unwrap();
+        let content = MailContent {
+            reader: Reader {
+                first_name: String::new(),
+                last_name: String::new(),
+                login: format!("{}@{}", self.user.login, self.account.name),
+                account_title: self.account.title.clone(),
+                time_zone: self.account.time_zone.clone(),
+            },
+            matter: Matter::PasswordExpires { at: now, days: 1 },
+        };
+        let mail = Mail {
+            id,
+            account: self.account.id,
+            user: self.user.id,
+            to: self.user.email.clone().unwrap(),
+            language: self.user.language,
+            subject: "Your password expires".to_owned(),
+            content,
+            key: None,
+            state: MailState::Queued,
+            attempts: 0,
+            last_error: None,
+            created_at: now,
+            next_attempt_at: Some(now.checked_add(SignedDuration::from_hours(24)).unwrap()),
+            sent_at: None,
+        };
+        services.store.queue_mails(&[mail], None).await.unwrap();
+        id
     }
 
     /// An API token of that account: its id and its secret.

@@ -7,7 +7,7 @@ mod floor;
 mod limits;
 mod lock_out;
 mod refusals;
-mod secrets;
+pub mod secrets;
 
 use std::time::Duration;
 

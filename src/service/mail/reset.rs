@@ -1,0 +1,100 @@
+//! Forgotten passwords: a link is sent to whoever asks, if the login is somebody's who can use one. The answer, and the time
+//! that it takes, say nothing about that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Address;
+use super::links::no_use_of_a_link;
+use crate::auth::limit_key;
+use crate::domain::login::TypedLogin;
+use crate::domain::login_event::EventOrigin;
+use crate::domain::mail::Matter;
+use crate::origin::address_prefix;
+use crate::service::passwords::mail_off;
+use crate::service::settings::{after, seconds_until};
+use crate::service::{ErrorCode, Problem, Result, ServiceError, Services};
+
+/// Requests are counted in windows of this length,
+const WINDOW: Duration = Duration::from_secs(15 * 60);
+/// so many from one network (IPv4 /24, IPv6 /64),
+const PER_NETWORK: u32 = 30;
+/// and so many for one login, whether anybody has it or not.
+const PER_LOGIN: u32 = 3;
+/// No answer comes before this: longer than finding somebody and queueing a mail takes.
+const ANSWER: Duration = Duration::from_millis(250);
+
+impl Services {
+    /// Sends a link to set a new password to the user of that `login@account`, if there is one who can use it.
+    ///
+    /// # Errors
+    /// `MailOff`, `RateLimited`; those of the store.
+    pub async fn request_password_reset(self: &Arc<Self>, login: &str, origin: EventOrigin) -> Result<()> {
+        if !self.settings.mail.is_on {
+            return Err(Problem {
+                path: Vec::new(),
+                ..mail_off()
+            }
+            .into());
+        }
+        let answer_at = tokio::time::Instant::now() + ANSWER;
+        let (services, typed) = (Arc::clone(self), TypedLogin::parse(login));
+        let asking = tokio::spawn(async move { services.send_reset(&typed, origin).await });
+        let asked = asking.await.map_err(|e| ServiceError::Stopped(e.to_string()))?;
+        tokio::time::sleep_until(answer_at).await;
+        asked
+    }
+
+    async fn send_reset(&self, typed: &TypedLogin, origin: EventOrigin) -> Result<()> {
+        let now = self.clock.now();
+        self.limit_resets(typed, &origin, now).await?;
+        let Some((login, account)) = typed.valid() else {
+            return Ok(());
+        };
+        let Some(candidate) = self.store.candidate(&account, Some(&login)).await? else {
+            return Ok(());
+        };
+        let account = candidate.account;
+        let Some(user) = candidate.user.map(|found| found.user) else {
+            return Ok(());
+        };
+        if no_use_of_a_link(self, &account, &user).is_some() {
+            tracing::info!(login = %typed, "a reset was asked for by somebody who cannot use a link");
+            return Ok(());
+        }
+        let matter = Matter::PasswordReset {
+            origin,
+            password_changed_at: user.password_changed_at,
+        };
+        if let Some(mail) = self.letter(&account, &user, matter, Address::Contact)? {
+            self.store.queue_mails(&[mail], None).await?;
+            self.post.wake();
+        }
+        Ok(())
+    }
+
+    async fn limit_resets(&self, typed: &TypedLogin, origin: &EventOrigin, now: Timestamp) -> Result<()> {
+        let length = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
+        let start = Timestamp::from_second(now.as_second().div_euclid(length) * length).unwrap_or(now);
+        let keys = [
+            limit_key("reset-network", &address_prefix(origin.ip)),
+            limit_key("reset-login", &typed.to_string()),
+        ];
+        let counts = self.store.count_attempts(&keys, start, WINDOW).await?;
+        let is_over = counts
+            .iter()
+            .zip([PER_NETWORK, PER_LOGIN])
+            .any(|(count, limit)| *count > limit);
+        if !is_over {
+            return Ok(());
+        }
+        let message = "Too many requests for a new password; wait a little, and look into your mail.";
+        Err(Problem {
+            retry_after: Some(seconds_until(now, after(start, WINDOW))),
+            ..Problem::new(ErrorCode::RateLimited, message)
+        }
+        .into())
+    }
+}

@@ -1,0 +1,13 @@
+//! Mail, to a real mail server.
+
+mod alerts;
+mod check;
+mod links;
+mod messages;
+mod outbox;
+mod post;
+mod recipients;
+mod resets;
+mod secrets;
+mod server;
+mod sign_ins;
