@@ -253,6 +253,7 @@ async fn what_an_alert_says_is_checked(backend: Backend) {
         ("a\r\nBcc: eve@example.net", "y", &["INVALID subject"]),
         ("a\nb", "y", &["INVALID subject"]),
         ("a\0b", "y", &["INVALID subject"]),
+        ("a\u{202e}b", "y", &["INVALID subject"]),
         ("x", "", &["REQUIRED body"]),
         ("x", " \r\n ", &["REQUIRED body"]),
         ("x", &long_body, &["TOO_LONG body"]),
@@ -268,7 +269,7 @@ async fn what_an_alert_says_is_checked(backend: Backend) {
     assert_eq!(mail.subject(), format!("[acme] {longest}"));
     // A text that looks like headers, or like the end of DATA, stays text.
     let tricky = "Bcc: eve@example.net\n\n.\nMAIL FROM:<eve@example.net>\n..\n{{ link.url }} <b>&amp;</b>";
-    assert_eq!(with("=?utf-8?q?Bcc=3A_x?= \u{202e}й", tricky).await, [""; 0]);
+    assert_eq!(with("=?utf-8?q?Bcc=3A_x?= й", tricky).await, [""; 0]);
     let mail = post.only().await;
     is_well_formed(&mail, &post, ("Ann Archer", "ann@example.org"), Language::En);
     assert!(text(&mail).contains(tricky), "{}", mail.text());
