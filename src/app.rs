@@ -323,6 +323,7 @@ fn settings(config: &Config) -> Settings {
             is_on: config.mail.server.is_some(),
             access_link: config.mail.access_link,
             reset_link: config.mail.reset_link,
+            timeout: config.mail.timeout,
             retry_first: config.mail.retry_first,
             retry_longest: config.mail.retry_longest,
             give_up: config.mail.give_up,

@@ -41,6 +41,10 @@ pub struct MailConfig {
     /// How long the link of a password reset works, from when it is sent; a minute to 30 days.
     #[serde(with = "humantime_serde")]
     pub reset_link: Duration,
+    /// The longest that one attempt to hand a mail over takes, connecting included; a second to ten minutes. A mail is in
+    /// the hand of one process for at least half as long again.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
     /// After a mail was not taken it is tried again after this long, then after twice that, and so on; at least 100 ms.
     #[serde(with = "humantime_serde")]
     pub retry_first: Duration,
@@ -152,6 +156,7 @@ impl Default for MailConfig {
             templates: None,
             access_link: 3 * DAY,
             reset_link: HOUR,
+            timeout: Duration::from_secs(60),
             retry_first: Duration::from_secs(10),
             retry_longest: HOUR,
             give_up: 4 * DAY,
@@ -190,6 +195,9 @@ impl MailConfig {
             if !(Duration::from_secs(60)..=30 * DAY).contains(&lifetime) {
                 problems.add(key, "should be between 1m and 30d");
             }
+        }
+        if !(Duration::from_secs(1)..=Duration::from_secs(600)).contains(&self.timeout) {
+            problems.add("mail.timeout", "should be between 1s and 10m");
         }
         if self.retry_first < Duration::from_millis(100) {
             problems.add("mail.retry_first", "should be 100ms or more");

@@ -255,7 +255,7 @@ fn secrets_come_from_files() {
 #[test]
 fn the_mail_section_takes_what_is_at_its_bounds() {
     let place = Place::with(
-        "[mail]\ntemplates = \"own\"\naccess_link = \"1m\"\nreset_link = \"30d\"\nretry_first = \"100ms\"\n\
+        "[mail]\ntemplates = \"own\"\naccess_link = \"1m\"\nreset_link = \"30d\"\ntimeout = \"10m\"\nretry_first = \"100ms\"\n\
          retry_longest = \"100ms\"\ngive_up = \"100ms\"\nretention = \"15d\"\n",
     );
     let folder = place.0.path().join("own");
@@ -266,6 +266,7 @@ fn the_mail_section_takes_what_is_at_its_bounds() {
         (mail.access_link, mail.reset_link),
         (Duration::from_secs(60), Duration::from_secs(30 * 86_400))
     );
+    assert_eq!(mail.timeout, Duration::from_secs(600));
     let tenth = Duration::from_millis(100);
     assert_eq!(
         (mail.retry_first, mail.retry_longest, mail.give_up),
@@ -494,6 +495,14 @@ fn each_section_refuses_what_makes_no_sense() {
         (
             "[mail]\nreset_link = \"0s\"",
             "mail.reset_link should be between 1m and 30d",
+        ),
+        (
+            "[mail]\ntimeout = \"999ms\"",
+            "mail.timeout should be between 1s and 10m",
+        ),
+        (
+            "[mail]\ntimeout = \"601s\"",
+            "mail.timeout should be between 1s and 10m",
         ),
         (
             "[mail]\nretry_first = \"99ms\"",

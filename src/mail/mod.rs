@@ -23,5 +23,5 @@ pub use check::check;
 pub use error::{MailError, SendError};
 pub use lettre::Message;
 pub use message::message;
-pub use sender::{ATTEMPT, Sender};
+pub use sender::Sender;
 pub use templates::{InlineImage, LinkText, Rendered, Templates};

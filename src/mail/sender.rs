@@ -22,9 +22,6 @@ use super::transport::{ConnectError, Connector, hang_up, place};
 use super::{MailError, SendError};
 use crate::config::MailConfig;
 
-/// The longest that one attempt takes, connecting included; whoever leases a mail for an attempt leases it for longer.
-pub const ATTEMPT: Duration = Duration::from_secs(60);
-
 /// For the answer to the question whether a kept connection still works.
 const ALIVE: Duration = Duration::from_secs(5);
 
@@ -39,7 +36,7 @@ const KEPT: usize = 8;
 pub struct Sender {
     connector: Connector,
     kept: Arc<Kept>,
-    /// [`ATTEMPT`]; tests have less time.
+    /// [`MailConfig::timeout`].
     pub(super) limit: Duration,
 }
 
@@ -69,11 +66,11 @@ impl Sender {
         Ok(Self {
             connector: Connector::open(config).await?,
             kept: Arc::default(),
-            limit: ATTEMPT,
+            limit: config.timeout,
         })
     }
 
-    /// Hands a message to the server; takes at most [`ATTEMPT`].
+    /// Hands a message to the server; takes at most [`MailConfig::timeout`].
     ///
     /// # Errors
     /// [`SendError`], which tells what the next step is.

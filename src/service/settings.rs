@@ -43,6 +43,8 @@ pub struct MailRules {
     pub access_link: Duration,
     /// How long the link of a password reset works, from when it is sent.
     pub reset_link: Duration,
+    /// The longest that one attempt takes.
+    pub timeout: Duration,
     /// The wait after the first attempt that failed; doubled by each further one.
     pub retry_first: Duration,
     /// The longest wait.

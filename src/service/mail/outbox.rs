@@ -17,7 +17,7 @@ use crate::auth::LinkSecret;
 use crate::domain::clock::EntropyError;
 use crate::domain::link::AccessLink;
 use crate::domain::mail::{LinkKind, Mail, Matter};
-use crate::mail::{ATTEMPT, LinkText, SendError, message};
+use crate::mail::{LinkText, SendError, message};
 use crate::service::settings::{after, before};
 use crate::service::{MailRules, Result, ServiceError, Services};
 use crate::store::{MailClaim, MailOutcome, Minted};
@@ -26,11 +26,12 @@ use crate::store::{MailClaim, MailOutcome, Minted};
 const AT_ONCE: usize = 8;
 /// Between two looks for mails that are due; what this process queues itself it sends at once.
 const EVERY: Duration = Duration::from_secs(1);
-/// How much longer a mail is in hand than its attempt can take: for noting what came of it, also when the store is away.
-const SLACK: Duration = Duration::from_secs(30);
+/// A mail is in hand for half as long again as its attempt may take, and for no less than this longer: for writing it, and
+/// for noting what came of it, also when the store is away.
+const LEAST_SLACK: Duration = Duration::from_secs(5);
 /// While the mail server is away it is tried again no more often than by this factor of the pause before,
 const SLOWER: u32 = 2;
-/// and no more rarely than this.
+/// and no more rarely than this, or than a mail that it put off may be.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long the mails in hand may still take when the gateway stops.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -99,7 +100,9 @@ enum Weather {
 
 impl Postman {
     async fn run(self, mut stopping: watch::Receiver<bool>) {
-        let shortest = self.services.settings.mail.retry_first.min(LONGEST_PAUSE);
+        let rules = &self.services.settings.mail;
+        let shortest = rules.retry_first.min(LONGEST_PAUSE);
+        let longest = rules.retry_longest.min(LONGEST_PAUSE);
         let mut pause = shortest;
         let mut count_at = Instant::now();
         while !*stopping.borrow() {
@@ -107,23 +110,22 @@ impl Postman {
                 self.count().await;
                 count_at = Instant::now() + COUNT_EVERY;
             }
-            let wait = match self.send_due().await {
-                Ok((0, _)) => EVERY,
+            let (wait, is_away) = match self.send_due().await {
+                Ok((0, _)) => (EVERY, false),
                 Ok((_, Weather::Fine)) => {
                     pause = shortest;
                     continue;
                 }
                 Ok((_, Weather::Away)) => {
                     let wait = pause;
-                    pause = (pause * SLOWER).min(LONGEST_PAUSE);
-                    wait
+                    pause = (pause * SLOWER).min(longest);
+                    (wait, true)
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the outbox cannot be worked on; it is tried again");
-                    EVERY
+                    (EVERY, false)
                 }
             };
-            let is_away = wait != EVERY;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 // While the server is away, more mails are no reason to try sooner.
@@ -146,16 +148,18 @@ impl Postman {
 
     /// Sends what is due, as much as is sent at once; says how many mails that were.
     async fn send_due(&self) -> Result<(usize, Weather)> {
-        let now = self.services.clock.now();
+        let (now, began) = (self.services.clock.now(), Instant::now());
+        let timeout = self.services.settings.mail.timeout;
+        let lease = timeout + LEAST_SLACK.max(timeout / 2);
         let claim = MailClaim {
             holder: self.holder,
             now,
-            until: after(now, ATTEMPT + SLACK),
+            until: after(now, lease),
             limit: AT_ONCE,
         };
         let mails = self.services.store.claim_mails(&claim).await?;
         let count = mails.len();
-        let deadline = Instant::now() + ATTEMPT + SLACK;
+        let deadline = began + lease;
         let weather = stream::iter(mails)
             .map(|mail| self.send(mail, deadline))
             .buffer_unordered(AT_ONCE)
@@ -168,10 +172,10 @@ impl Postman {
 
     async fn send(&self, mail: Mail, deadline: Instant) -> Weather {
         let (id, kind) = (mail.id, mail.content.matter.name());
-        let (outcome, weather) = match self.attempt(&mail).await {
+        let (outcome, weather) = match self.attempt(&mail, deadline).await {
             Ok(done) => done,
-            // The store's or the machine's trouble: nothing was sent.
-            Err(error) => (self.untried(&mail, error.to_string()), Weather::Fine),
+            // The store's or the machine's trouble: nothing was sent, and it may last a moment.
+            Err(error) => (self.untried(&mail, error.to_string(), EVERY), Weather::Fine),
         };
         match &outcome {
             MailOutcome::Sent => tracing::info!(mail = %id, kind, "sent"),
@@ -205,7 +209,7 @@ impl Postman {
         }
     }
 
-    async fn attempt(&self, mail: &Mail) -> Result<(MailOutcome, Weather)> {
+    async fn attempt(&self, mail: &Mail, deadline: Instant) -> Result<(MailOutcome, Weather)> {
         let services = &self.services;
         let link = match mail.content.matter.link() {
             Some(kind) => match self.mint(mail, kind).await? {
@@ -227,6 +231,11 @@ impl Postman {
             // A template of the operator's, most likely: another attempt after it was mended works.
             Err(error) => return Ok((self.later(mail, error.to_string()), Weather::Fine)),
         };
+        // Whoever begins too late is still sending when another process takes the mail in hand.
+        if Instant::now() + services.settings.mail.timeout > deadline {
+            let error = "it took too long until the mail could be sent".to_owned();
+            return Ok((self.untried(mail, error, Duration::ZERO), Weather::Fine));
+        }
         Ok(match self.server.sender.send(&message).await {
             Ok(()) => (MailOutcome::Sent, Weather::Fine),
             Err(SendError::Refused { reason, .. }) => (MailOutcome::Failed { error: reason }, Weather::Fine),
@@ -234,7 +243,7 @@ impl Postman {
             Err(SendError::Later { reason, .. } | SendError::Unknown { reason }) => {
                 (self.later(mail, reason), Weather::Fine)
             }
-            Err(SendError::Unreachable { reason }) => (self.untried(mail, reason), Weather::Away),
+            Err(SendError::Unreachable { reason }) => (self.untried(mail, reason, Duration::ZERO), Weather::Away),
         })
     }
 
@@ -287,10 +296,10 @@ impl Postman {
         })
     }
 
-    /// Not tried: due again at once, and the worker itself waits.
-    fn untried(&self, mail: &Mail, error: String) -> MailOutcome {
+    /// Not tried: due again after `wait`, which is nothing where the worker itself waits.
+    fn untried(&self, mail: &Mail, error: String, wait: Duration) -> MailOutcome {
         self.unless_too_old(mail, error, |error| MailOutcome::Untried {
-            at: self.services.clock.now(),
+            at: after(self.services.clock.now(), wait),
             error,
         })
     }
