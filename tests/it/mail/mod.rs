@@ -7,6 +7,7 @@ mod messages;
 mod outbox;
 mod post;
 mod recipients;
+mod reports;
 mod resets;
 mod secrets;
 mod server;

@@ -65,6 +65,8 @@ pub struct Gateway {
     pub services: Arc<Services>,
     /// What it takes for the present moment.
     pub clock: Arc<ManualClock>,
+    /// What it was configured with: another one with it shares its store.
+    pub config: Config,
     client: reqwest::Client,
     /// It stops when this is dropped.
     _stop: oneshot::Sender<()>,
@@ -121,6 +123,7 @@ impl Gateway {
             url,
             services,
             clock,
+            config,
             client: reqwest::Client::new(),
             _stop: stop,
             _home: home,
