@@ -109,7 +109,8 @@ macro_rules! secrets {
         pub struct $name(SecretString);
 
         impl $name {
-            const PREFIX: &'static str = $prefix;
+            /// What a secret of this kind starts with, so that a leaked one can be told for what it is.
+            pub const PREFIX: &'static str = $prefix;
 
             /// Makes one.
             ///

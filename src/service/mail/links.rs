@@ -16,7 +16,7 @@ use crate::domain::login_event::{EventOrigin, LoginEvent, LoginMethod, LoginOutc
 use crate::domain::mail::{Mail, Matter};
 use crate::domain::password::PasswordPolicy;
 use crate::domain::session::Session;
-use crate::domain::user::{User, UserStatus};
+use crate::domain::user::{Email, User, UserStatus};
 use crate::service::audit::{diff, secret_changed, user_fields};
 use crate::service::passwords::mail_off;
 use crate::service::sessions::person_of;
@@ -125,11 +125,21 @@ impl Services {
         Err(StoreError::Unavailable("the user keeps changing".to_owned()).into())
     }
 
+    /// The link of a secret. It is worth nothing any more once its user has another address than the one it went to: whoever
+    /// reads that mail may be somebody else. Redeeming asks for the user at the revision that was looked at here.
     async fn found_link(&self, token: &str) -> Result<Option<FoundLink>> {
-        match LinkSecret::parse(token) {
-            Some(secret) => Ok(self.store.find_link(&secret.hash()).await?),
-            None => Ok(None),
+        let Some(secret) = LinkSecret::parse(token) else {
+            return Ok(None);
+        };
+        let Some(mut found) = self.store.find_link(&secret.hash()).await? else {
+            return Ok(None);
+        };
+        let mail = self.store.mails_by_ids(&[found.link.mail]).await?.pop();
+        let went_to = mail.map(|mail| mail.to.folded());
+        if went_to.is_none() || went_to != found.user.email.as_ref().map(Email::folded) {
+            found.link.superseded_at.get_or_insert(found.user.updated_at);
         }
+        Ok(Some(found))
     }
 
     fn state(&self, found: &FoundLink) -> LinkState {
@@ -142,7 +152,7 @@ impl Services {
             LinkState::Valid => return None,
             LinkState::Used => "The link was used already; sign in, or ask for a new one.",
             LinkState::Superseded => {
-                "The link no longer works: a newer one was sent, or the password was changed since."
+                "The link no longer works: a newer one was sent, or password or address were changed since."
             }
             LinkState::Expired => "The link has expired; ask for a new one.",
         };

@@ -110,7 +110,7 @@ impl Caller {
         let master = (before.is_master() != after.is_master()).then_some(after.is_master());
         let nothing = gained.is_empty() && lost.is_empty() && master.is_none();
         let is_own = self.principal().user() == Some(after.id) && self.principal().not_impersonating().is_ok();
-        if nothing || is_own || !after.notifications.security_notices || !self.services.settings.mail.is_on {
+        if nothing || is_own || !before.notifications.security_notices || !self.services.settings.mail.is_on {
             return Ok(None);
         }
         let ids: Vec<RoleId> = gained.iter().chain(&lost).copied().collect();
@@ -135,7 +135,8 @@ impl Caller {
             lost: names(&lost),
             master,
         };
-        self.services.letter(account, after, matter, Address::Alerts)
+        // What the same change says of notices and addresses is no way around being told of it.
+        self.services.letter(account, before, matter, Address::Alerts)
     }
 
     /// The caller is about to act in the user's name.

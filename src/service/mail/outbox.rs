@@ -238,18 +238,29 @@ impl Postman {
         }
         Ok(match self.server.sender.send(&message).await {
             Ok(()) => (MailOutcome::Sent, Weather::Fine),
-            Err(SendError::Refused { reason, .. }) => (MailOutcome::Failed { error: reason }, Weather::Fine),
+            Err(SendError::Refused { reason, .. }) => {
+                let error = without_secrets(&reason);
+                (MailOutcome::Failed { error }, Weather::Fine)
+            }
             // It may have been taken: once too often is better than never.
             Err(SendError::Later { reason, .. } | SendError::Unknown { reason }) => {
-                (self.later(mail, reason), Weather::Fine)
+                (self.later(mail, without_secrets(&reason)), Weather::Fine)
             }
-            Err(SendError::Unreachable { reason }) => (self.untried(mail, reason, Duration::ZERO), Weather::Away),
+            Err(SendError::Unreachable { reason }) => {
+                let error = without_secrets(&reason);
+                (self.untried(mail, error, Duration::ZERO), Weather::Away)
+            }
         })
     }
 
     /// Makes the link's secret, which nobody but the mail's reader ever has, and stores its digest; or why there is none.
     async fn mint(&self, mail: &Mail, kind: LinkKind) -> Result<std::result::Result<LinkText, &'static str>> {
         let services = &self.services;
+        let user = services.store.users_by_ids(&[mail.user]).await?.pop();
+        let address = user.and_then(|user| user.email.map(|email| email.folded()));
+        if address.is_some_and(|address| address != mail.to.folded()) {
+            return Ok(Err("the user has another address by now"));
+        }
         let secret = LinkSecret::generate(services.entropy.as_ref())?;
         let now = services.clock.now();
         let lifetime = match kind {
@@ -324,4 +335,32 @@ fn next_attempt(rules: &MailRules, mail: &Mail, now: Timestamp) -> Timestamp {
         .min(rules.retry_longest);
     let spread = u32::from(mail.id.as_uuid().as_bytes()[15]); // 16 bytes
     after(now, wait + wait / 4 * spread / 255)
+}
+
+/// A mail server's words without the secret of a link, should it quote the message.
+fn without_secrets(words: &str) -> String {
+    let mut parts = words.split(LinkSecret::PREFIX);
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_secret = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        clean.push('…');
+        clean.push_str(part.trim_start_matches(is_secret));
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_quotes_the_message_gives_no_link_away() {
+        let words = "554 spam: https://gate.example.org/set-password?token=dwl_AbC-1_9 (and dwl_x).";
+        let clean = without_secrets(words);
+        assert_eq!(
+            clean,
+            "554 spam: https://gate.example.org/set-password?token=… (and …)."
+        );
+        assert_eq!(without_secrets("451 later"), "451 later");
+    }
 }

@@ -83,7 +83,12 @@ impl Services {
                 for kind in [ReportKind::Daily, ReportKind::Weekly] {
                     let last = last.get(&(account.id, kind)).copied();
                     for period in due(account, kind, last, self.clock.now()) {
-                        self.file_report(account, &period).await?;
+                        if let Err(error) = self.file_report(account, &period).await {
+                            // The next ones of this kind come after it; other accounts do not wait for it.
+                            let account = &account.name;
+                            tracing::warn!(%account, ?kind, %error, "a report could not be written; it is tried again");
+                            break;
+                        }
                     }
                 }
             }

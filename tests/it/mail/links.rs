@@ -17,6 +17,7 @@ on_both_stores!(
     what_is_no_link_says_so,
     a_link_expires,
     a_later_link_takes_its_place,
+    another_address_ends_a_link,
     any_other_password_ends_a_link,
     a_disabled_user_and_a_frozen_account_stay_out,
     a_password_that_will_not_do_leaves_the_link,
@@ -240,6 +241,21 @@ async fn a_later_link_takes_its_place(backend: Backend) {
     for link in [&first, &second, &third] {
         scene.is_refused(link, &GONE).await;
     }
+}
+
+async fn another_address_ends_a_link(backend: Backend) {
+    let post = Post::start(backend).await;
+    let scene = Scene::new(&post).await;
+    let (access, reset) = (scene.link().await, scene.reset_link().await);
+    let change = json!({ "id": id(&scene.ann), "email": "ann.elsewhere@example.org" });
+    let changed = scene.owner.mutate("updateUser", change, "user { id }").await;
+    assert_eq!(user_errors(&changed), [""; 0]);
+    for link in [&access, &reset] {
+        scene.is_refused(link, &GONE).await;
+    }
+    // One that goes to where the user is now works.
+    let link = scene.link().await;
+    assert_eq!(user_errors(&redeem(&post.gateway, &link, NEW).await), [""; 0]);
 }
 
 async fn any_other_password_ends_a_link(backend: Backend) {
