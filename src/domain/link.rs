@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use crate::domain::credentials::TokenHash;
 use crate::domain::ids::{AccountId, MailId, UserId};
 use crate::domain::mail::LinkKind;
+use crate::domain::user::{Email, User};
 
 /// A link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct AccessLink {
     pub user: UserId,
     /// The mail that carries it. Each attempt to send a mail makes a link of its own; any of those works, once.
     pub mail: MailId,
+    /// The address that it is sent to, folded: whoever reads another one may be somebody else.
+    pub to: String,
     /// What it is for.
     pub kind: LinkKind,
     /// When it was made.
@@ -28,7 +31,7 @@ pub struct AccessLink {
     pub password_changed_at: Option<Timestamp>,
     /// When it, or another link of its mail, was used.
     pub used_at: Option<Timestamp>,
-    /// When a link of a later mail took its place.
+    /// When a link of a later mail took its place, or its user turned to the directory's password.
     pub superseded_at: Option<Timestamp>,
 }
 
@@ -39,19 +42,22 @@ pub enum LinkState {
     Valid,
     /// It was used already.
     Used,
-    /// A later mail's link took its place, or the password was changed since.
+    /// A later mail's link took its place, or password or address were changed since.
     Superseded,
     /// Its time has passed.
     Expired,
 }
 
 impl AccessLink {
-    /// Does it still work at `now`, for a user whose password was last set at `password_changed_at`?
+    /// Does it still work at `now`, for its user as they are then?
     #[must_use]
-    pub fn state(&self, now: Timestamp, password_changed_at: Option<Timestamp>) -> LinkState {
+    pub fn state(&self, now: Timestamp, user: &User) -> LinkState {
         if self.used_at.is_some() {
             LinkState::Used
-        } else if self.superseded_at.is_some() || self.password_changed_at != password_changed_at {
+        } else if self.superseded_at.is_some()
+            || self.password_changed_at != user.password_changed_at
+            || user.email.as_ref().map(Email::folded).as_deref() != Some(&self.to)
+        {
             LinkState::Superseded
         } else if now >= self.expires_at {
             LinkState::Expired
@@ -64,16 +70,23 @@ impl AccessLink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::testing;
     use uuid::Uuid;
 
     #[test]
     fn what_ends_a_link_is_told_apart() {
         let at = |second| Timestamp::from_second(second).unwrap();
+        let email = |address| Some(Email::parse(address).unwrap());
+        let ann = User {
+            email: email("Ann@Example.org"),
+            ..testing::user(&testing::account("acme"), "ann", false)
+        };
         let link = AccessLink {
             hash: TokenHash([7; 32]),
-            account: AccountId::from_uuid(Uuid::nil()),
-            user: UserId::from_uuid(Uuid::nil()),
+            account: ann.account,
+            user: ann.id,
             mail: MailId::from_uuid(Uuid::nil()),
+            to: "ann@example.org".to_owned(),
             kind: LinkKind::Access,
             created_at: at(0),
             expires_at: at(10),
@@ -81,18 +94,29 @@ mod tests {
             used_at: None,
             superseded_at: None,
         };
-        assert_eq!(link.state(at(9), None), LinkState::Valid);
-        assert_eq!(link.state(at(10), None), LinkState::Expired);
-        assert_eq!(link.state(at(9), Some(at(1))), LinkState::Superseded);
+        assert_eq!(link.state(at(9), &ann), LinkState::Valid);
+        assert_eq!(link.state(at(10), &ann), LinkState::Expired);
+        let with_password = User {
+            password_changed_at: Some(at(1)),
+            ..ann.clone()
+        };
+        assert_eq!(link.state(at(9), &with_password), LinkState::Superseded);
+        for elsewhere in [None, email("bob@example.org")] {
+            let moved = User {
+                email: elsewhere,
+                ..ann.clone()
+            };
+            assert_eq!(link.state(at(9), &moved), LinkState::Superseded);
+        }
         let superseded = AccessLink {
             superseded_at: Some(at(3)),
             ..link.clone()
         };
-        assert_eq!(superseded.state(at(9), None), LinkState::Superseded);
+        assert_eq!(superseded.state(at(9), &ann), LinkState::Superseded);
         let used = AccessLink {
             used_at: Some(at(3)),
             ..link
         };
-        assert_eq!(used.state(at(11), Some(at(3))), LinkState::Used);
+        assert_eq!(used.state(at(11), &with_password), LinkState::Used);
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use lettre::transport::smtp;
+
 use super::text::clean_line;
 
 /// What is wrong with the mail server, the operator's templates, or a mail that cannot be written.
@@ -95,7 +97,11 @@ pub enum SendError {
 }
 
 /// An error of the transport with what caused it, as one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(mut error: &dyn std::error::Error) -> String {
+    // The client puts what it says of encryption into another error of its own that adds nothing.
+    while let Some(inner) = error.source().filter(|inner| inner.is::<smtp::Error>()) {
+        error = inner;
+    }
     let mut reason = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -12,12 +12,15 @@ pub(super) use fields::{
 };
 
 use crate::access::{Principal, Reach};
+use crate::domain::account::Account;
 use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
 use crate::domain::ids::{AccountId, AuditEntryId, GroupId, RoleId, UserId};
 use crate::domain::login_event::Impersonator;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::AuditFilter;
+use crate::domain::user::User;
 use crate::service::history::Scoped;
+use crate::service::users::qualified;
 use crate::service::{Caller, Result, Services};
 
 /// What was done to which object.
@@ -47,6 +50,16 @@ pub(super) struct Actor {
 }
 
 impl Actor {
+    /// A user, who asks from there without a session.
+    pub fn user(user: &User, account: &Account, ip: IpAddr) -> Self {
+        Self {
+            name: qualified(user, &account.name),
+            user: Some(user.id),
+            impersonator: None,
+            ip: Some(ip),
+        }
+    }
+
     /// The directory of that name, by what it says.
     pub fn directory(name: &str) -> Self {
         Self {

@@ -99,7 +99,7 @@ impl Caller {
             let mails = Vec::from_iter(notice);
             match self.store().open_impersonation(&opened, &event, &audit, &mails).await {
                 Ok(()) => {
-                    self.services.post.wake();
+                    self.services.post.announce(&mails);
                     let roles = self.store().roles_by_ids(&user.roles()).await?;
                     let identity = Identity {
                         session: opened.session,

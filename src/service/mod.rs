@@ -7,6 +7,7 @@ mod avatars;
 mod directories;
 mod error;
 mod first_start;
+mod floor;
 mod groups;
 mod history;
 mod impersonation;

@@ -14,7 +14,7 @@ use crate::domain::mail::Mail;
 use crate::domain::password::MAX_PASSWORD_BYTES;
 use crate::domain::user::User;
 use crate::service::audit::{Action, diff, secret_changed, user_fields};
-use crate::service::mail::no_use_of_a_link;
+use crate::service::settings::{after, seconds_until, window_start};
 use crate::service::users::no_such_user;
 use crate::service::{Caller, ErrorCode, Problem, Problems, Result, ServiceError, Services, UserWrites};
 use crate::store::StoreError;
@@ -67,7 +67,7 @@ impl Caller {
     async fn limit_guesses(&self, person: &Person) -> Result<()> {
         let now = self.now();
         let window = Duration::from_secs(60);
-        let start = jiff::Timestamp::from_second(now.as_second().div_euclid(60) * 60).unwrap_or(now);
+        let start = window_start(now, window);
         let key = limit_key("change-password", &person.user.id.to_string());
         let counts = self.store().count_attempts(&[key], start, window).await?;
         if counts.first().is_some_and(|count| *count > CHANGES_PER_MINUTE) {
@@ -75,10 +75,7 @@ impl Caller {
                 ErrorCode::RateLimited,
                 "Too many attempts to change the password; wait a little.",
             );
-            problem.retry_after = Some(super::settings::seconds_until(
-                now,
-                super::settings::after(start, window),
-            ));
+            problem.retry_after = Some(seconds_until(now, after(start, window)));
             return Err(problem.into());
         }
         Ok(())
@@ -152,7 +149,7 @@ impl Caller {
         self.store()
             .set_password(user.id, user.revision, &change, keep_session, &audit, &mails)
             .await?;
-        services.post.wake();
+        services.post.announce(&mails);
         Ok(changed)
     }
 }
@@ -187,10 +184,9 @@ impl UserWrites<'_> {
                 return Err(Problem::at(&["id"], ErrorCode::NotAllowed, message).into());
             }
             let mut problems = Problems::default();
-            if access.send_access_email
-                && let Some(problem) = no_use_of_a_link(&self.caller.services, &account, &user)
-            {
-                problems.push(problem);
+            if access.send_access_email {
+                let checked = self.caller.services.check_takes_link(&account, &user);
+                problems.note(&["sendAccessEmail"], checked)?;
             }
             let Some(password) = &access.password else {
                 problems.check()?;
@@ -222,10 +218,9 @@ impl UserWrites<'_> {
     }
 }
 
-/// What `sendAccessEmail` comes to without a mail server.
+/// What everything that writes to somebody comes to without a mail server.
 pub(super) fn mail_off() -> Problem {
-    let message = "Mail is off: the configuration has no mail.url.";
-    Problem::at(&["sendAccessEmail"], ErrorCode::MailOff, message)
+    Problem::new(ErrorCode::MailOff, "Mail is off: the configuration has no mail.url.")
 }
 
 /// A password to set.
@@ -297,19 +292,7 @@ impl Services {
             Ok(()) => self.check_policy(account, user, password, "password").await,
             refused => refused,
         };
-        match checked {
-            Err(ServiceError::Problems(found)) => {
-                let path = vec!["password".to_owned()];
-                found.into_iter().for_each(|p| {
-                    problems.push(Problem {
-                        path: path.clone(),
-                        ..p
-                    })
-                });
-                Ok(())
-            }
-            other => other,
-        }
+        problems.note(&["password"], checked)
     }
 
     /// Length and strength, with the user's own names as the first guesses.

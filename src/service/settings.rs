@@ -90,6 +90,12 @@ impl Settings {
     }
 }
 
+/// Where the window that `now` is in begins, when time is counted in windows of that length.
+pub(super) fn window_start(now: Timestamp, window: Duration) -> Timestamp {
+    let length = i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1);
+    Timestamp::from_millisecond(now.as_millisecond().div_euclid(length) * length).unwrap_or(now)
+}
+
 /// `at + by`, or the end of time.
 pub(super) fn after(at: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by)

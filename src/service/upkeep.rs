@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
+use crate::domain::clock::{Entropy, EntropyError};
 use crate::service::Services;
 use crate::service::settings::before;
 use crate::store::Retention;
@@ -26,6 +28,16 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// A name for this process, or for what it does now, as the holder of a lease.
+///
+/// # Errors
+/// When the random source does not answer.
+pub(super) fn new_holder(entropy: &dyn Entropy) -> Result<Uuid, EntropyError> {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes)?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }
 
 /// Starts the worker: it clears up soon after the start and then every quarter of an hour. Several processes may do so on

@@ -11,7 +11,6 @@ use crate::domain::text::line;
 use crate::domain::user::{Email, Notifications, User};
 use crate::service::audit::{made, secret_changed, user_fields};
 use crate::service::error::{expect, index};
-use crate::service::mail::no_use_of_a_link;
 use crate::service::users::{action_on, entry_taken, login_taken};
 use crate::service::{ErrorCode, Problem, Problems, Result, UserWrites};
 use crate::store::{StoreError, Unique};
@@ -138,14 +137,11 @@ impl UserWrites<'_> {
         self.guard_contacts(&blank, &mut changes, &mut problems);
         let mut user = self.apply(&account, &blank, changes, &mut problems).await?;
         if input.send_access_email {
-            let refused = match caller.principal().not_impersonating() {
-                Ok(()) => no_use_of_a_link(&caller.services, &account, &user),
-                Err(denied) => {
-                    let message = denied.to_string();
-                    Some(Problem::at(&["sendAccessEmail"], ErrorCode::NotAllowed, message))
-                }
+            let checked = match caller.principal().not_impersonating() {
+                Ok(()) => caller.services.check_takes_link(&account, &user),
+                Err(denied) => Err(Problem::new(ErrorCode::NotAllowed, denied.to_string()).into()),
             };
-            refused.into_iter().for_each(|problem| problems.push(problem));
+            problems.note(&["sendAccessEmail"], checked)?;
         }
         if let Some(password) = &input.password {
             let services = &caller.services;
@@ -172,7 +168,7 @@ impl UserWrites<'_> {
         };
         match caller.store().create_user(&user, hash.as_ref(), &audit, &mails).await {
             Ok(()) => {
-                caller.services.post.wake();
+                caller.services.post.announce(&mails);
                 Ok(user)
             }
             Err(StoreError::Taken(Unique::UserLogin)) => Err(login_taken(&user, &account).into()),

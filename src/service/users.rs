@@ -283,7 +283,7 @@ impl UserWrites<'_> {
         let (store, mails) = (self.caller.store(), Vec::from_iter(notice));
         match store.update_user(&after, before.revision, &audit, &mails).await {
             Ok(()) => {
-                self.caller.services.post.wake();
+                self.caller.services.post.announce(&mails);
                 Ok(Some(after))
             }
             Err(StoreError::Conflict { .. }) => Ok(None),

@@ -15,7 +15,7 @@ use crate::domain::link::AccessLink;
 use crate::domain::login_event::LoginEvent;
 use crate::domain::mail::{Mail, MailFilter, MailState, ReportKind, Subscription};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::user::User;
+use crate::domain::user::{Email, User};
 use crate::store::{FailureKey, OpenedSession, Result};
 
 /// Why the mails that wait for a user are dropped when it is deleted.
@@ -108,8 +108,23 @@ pub enum Minted {
     Superseded,
     /// The password was set since the mail was queued.
     PasswordChanged,
+    /// The user has another address than the mail goes to.
+    AddressChanged,
     /// The user or its account is gone, or the user is disabled or has its password in a directory by now. Looked at first.
     NoUse,
+}
+
+impl Minted {
+    /// What changed about an active local user since the link's mail was queued; `None` when nothing did.
+    pub(crate) fn changed(link: &AccessLink, user: &User) -> Option<Self> {
+        if user.password_changed_at != link.password_changed_at {
+            Some(Self::PasswordChanged)
+        } else if user.email.as_ref().map(Email::folded).as_deref() != Some(&link.to) {
+            Some(Self::AddressChanged)
+        } else {
+            None
+        }
+    }
 }
 
 /// A link, and all that using it takes.

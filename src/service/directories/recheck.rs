@@ -19,7 +19,7 @@ use crate::domain::clock::EntropyError;
 use crate::domain::ids::AccountId;
 use crate::domain::user::{User, UserStatus};
 use crate::service::settings::after;
-use crate::service::upkeep::Worker;
+use crate::service::upkeep::{Worker, new_holder};
 use crate::service::{DirectoryRules, Result, Services};
 use crate::store::WhichSessions;
 
@@ -41,9 +41,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// # Errors
 /// When no identifier can be made for this process.
 pub fn spawn_rechecks(services: &Arc<Services>) -> std::result::Result<Vec<Worker>, EntropyError> {
-    let mut id = [0; 16];
-    services.entropy.fill(&mut id)?;
-    let holder = uuid::Builder::from_random_bytes(id).into_uuid();
+    let holder = new_holder(services.entropy.as_ref())?;
     let workers = services
         .directories
         .values()

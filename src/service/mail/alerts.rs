@@ -46,10 +46,7 @@ impl Caller {
         self.principal().permitted(Permission::ALERTS_PUBLISH, account.id)?;
         let mut problems = Problems::default();
         if !self.services.settings.mail.is_on {
-            problems.push(Problem {
-                path: Vec::new(),
-                ..mail_off()
-            });
+            problems.push(mail_off());
         }
         let subject = problems
             .text(&["subject"], required_line(&alert.subject, MAX_SUBJECT))
@@ -90,7 +87,7 @@ impl Caller {
             // The entry goes with the first of them, also when there is nobody.
             if !mails.is_empty() || audit.is_some() {
                 queued += self.store().queue_mails(&mails, audit.take()).await?;
-                self.services.post.wake();
+                self.services.post.announce(&mails);
             }
             match users.last() {
                 Some(last) if users.len() == BATCH => after = Some(last.id),

@@ -1,6 +1,6 @@
 //! A mail as it is queued.
 
-use crate::domain::account::{Account, Language};
+use crate::domain::account::Account;
 use crate::domain::ids::MailId;
 use crate::domain::mail::{Mail, MailContent, MailState, Matter, Reader};
 use crate::domain::user::{Email, User};
@@ -49,25 +49,13 @@ impl Services {
             },
             matter,
         };
-        self.written(account, user, to.clone(), user.language, content)
-            .map(Some)
-    }
-
-    fn written(
-        &self,
-        account: &Account,
-        user: &User,
-        to: Email,
-        language: Language,
-        content: MailContent,
-    ) -> Result<Mail> {
-        let now = self.clock.now();
+        let (now, language) = (self.clock.now(), user.language);
         let subject = self.post.templates.subject(&content, language);
-        Ok(Mail {
+        Ok(Some(Mail {
             id: MailId::generate(self.clock.as_ref(), self.entropy.as_ref())?,
             account: account.id,
             user: user.id,
-            to,
+            to: to.clone(),
             language,
             subject: subject.map_err(|error| ServiceError::Mail(error.to_string()))?,
             content,
@@ -78,6 +66,6 @@ impl Services {
             created_at: now,
             next_attempt_at: Some(now),
             sent_at: None,
-        })
+        }))
     }
 }

@@ -7,22 +7,21 @@ use secrecy::SecretString;
 use super::Address;
 use crate::auth::{LinkSecret, SessionSecret, failure_key};
 use crate::domain::account::{Account, AccountStatus, Language};
-use crate::domain::audit::{AuditEntry, TargetType};
 use crate::domain::credentials::PasswordChange;
-use crate::domain::ids::{AuditEntryId, LoginEventId, SessionId, UserId};
+use crate::domain::ids::{LoginEventId, SessionId, UserId};
 use crate::domain::link::LinkState;
 use crate::domain::login::TypedLogin;
 use crate::domain::login_event::{EventOrigin, LoginEvent, LoginMethod, LoginOutcome};
 use crate::domain::mail::{Mail, Matter};
 use crate::domain::password::PasswordPolicy;
 use crate::domain::session::Session;
-use crate::domain::user::{Email, User, UserStatus};
-use crate::service::audit::{diff, secret_changed, user_fields};
+use crate::domain::user::{User, UserStatus};
+use crate::service::audit::{Actor, diff, secret_changed, user_fields};
 use crate::service::passwords::mail_off;
 use crate::service::sessions::person_of;
 use crate::service::settings::after;
 use crate::service::users::{action_on, qualified};
-use crate::service::{Caller, ErrorCode, Problem, Problems, Result, ServiceError, Services, SignedIn, UserWrites};
+use crate::service::{Caller, ErrorCode, Problem, Result, ServiceError, Services, SignedIn, UserWrites};
 use crate::store::{Failures, FoundLink, Identity, LoginRecord, OpenedSession, Redemption, StoreError};
 
 /// A user changed at the very moment is read again this often.
@@ -116,7 +115,7 @@ impl Services {
                 Err(StoreError::Conflict { .. } | StoreError::NotFound) => {}
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
-                    self.post.wake();
+                    self.post.announce(&redemption.mails);
                     self.meters.count_sign_in(LoginOutcome::Success, LoginMethod::Link);
                     return self.signed_in(found, redemption, secret).await;
                 }
@@ -125,25 +124,36 @@ impl Services {
         Err(StoreError::Unavailable("the user keeps changing".to_owned()).into())
     }
 
-    /// The link of a secret. It is worth nothing any more once its user has another address than the one it went to: whoever
-    /// reads that mail may be somebody else. Redeeming asks for the user at the revision that was looked at here.
     async fn found_link(&self, token: &str) -> Result<Option<FoundLink>> {
-        let Some(secret) = LinkSecret::parse(token) else {
-            return Ok(None);
-        };
-        let Some(mut found) = self.store.find_link(&secret.hash()).await? else {
-            return Ok(None);
-        };
-        let mail = self.store.mails_by_ids(&[found.link.mail]).await?.pop();
-        let went_to = mail.map(|mail| mail.to.folded());
-        if went_to.is_none() || went_to != found.user.email.as_ref().map(Email::folded) {
-            found.link.superseded_at.get_or_insert(found.user.updated_at);
+        match LinkSecret::parse(token) {
+            Some(secret) => Ok(self.store.find_link(&secret.hash()).await?),
+            None => Ok(None),
         }
-        Ok(Some(found))
     }
 
     fn state(&self, found: &FoundLink) -> LinkState {
-        found.link.state(self.clock.now(), found.user.password_changed_at)
+        found.link.state(self.clock.now(), &found.user)
+    }
+
+    /// May this user be sent a link at all?
+    pub(in crate::service) fn check_takes_link(&self, account: &Account, user: &User) -> Result<()> {
+        if !self.settings.mail.is_on {
+            return Err(mail_off().into());
+        }
+        self.check_takes_password(account, user)?;
+        let refused = if user.email.is_none() {
+            (ErrorCode::NoAddress, "The user has no address to send the link to.")
+        } else if user.status == UserStatus::Disabled {
+            (ErrorCode::Disabled, "The user is disabled: the link would not work.")
+        } else if account.status == AccountStatus::Frozen {
+            (
+                ErrorCode::AccountFrozen,
+                "The account is frozen: the link would not work.",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Problem::new(refused.0, refused.1).into())
     }
 
     /// Why the link itself does not work.
@@ -213,20 +223,8 @@ impl Services {
         };
         let mut changes = diff(&user_fields(user), &user_fields(&changed(user, &change)));
         changes.push(secret_changed("password"));
-        let audit = AuditEntry {
-            id: AuditEntryId::generate(clock, entropy)?,
-            account: account.id,
-            at,
-            actor: qualified(user, &account.name),
-            actor_user: Some(user.id),
-            impersonator: None,
-            ip: Some(origin.ip),
-            action: "resetPassword".to_owned(),
-            target_type: TargetType::User,
-            target_id: user.id.as_uuid(),
-            target_name: qualified(user, &account.name),
-            changes,
-        };
+        let actor = Actor::user(user, account, origin.ip);
+        let audit = self.audit(actor, action_on("resetPassword", user, account, changes))?;
         // Nobody need be told of the first password they ever set.
         let notice = if user.has_password {
             self.notice_of_password(account, user, at, None, Some(origin.clone()))?
@@ -284,21 +282,14 @@ impl UserWrites<'_> {
     pub async fn send_access_email(&self, id: UserId) -> Result<User> {
         self.caller.principal().not_impersonating()?;
         let (user, account) = self.writable(id).await?;
-        let mut problems = Problems::default();
-        if let Some(problem) = no_use_of_a_link(&self.caller.services, &account, &user) {
-            problems.push(Problem {
-                path: Vec::new(),
-                ..problem
-            });
-        }
-        problems.check()?;
+        self.caller.services.check_takes_link(&account, &user)?;
         let mail = self.caller.access_mail(&account, &user)?;
         let change = secret_changed("accessEmail");
         let audit = self
             .caller
             .audit(action_on("sendAccessEmail", &user, &account, vec![change]))?;
         self.caller.store().queue_mails(&mail, Some(&audit)).await?;
-        self.caller.services.post.wake();
+        self.caller.services.post.announce(&mail);
         Ok(user)
     }
 }
@@ -313,33 +304,6 @@ impl Caller {
         let mail = self.services.letter(account, user, matter, Address::Contact)?;
         Ok(mail.into_iter().collect())
     }
-}
-
-/// Why a link would be of no use to that user; with `sendAccessEmail`.
-pub(in crate::service) fn no_use_of_a_link(services: &Services, account: &Account, user: &User) -> Option<Problem> {
-    let at = |code, message: &str| Some(Problem::at(&["sendAccessEmail"], code, message));
-    if !services.settings.mail.is_on {
-        return Some(mail_off());
-    }
-    if let Err(ServiceError::Problems(problems)) = services.check_takes_password(account, user) {
-        return problems.into_iter().next().map(|problem| Problem {
-            path: vec!["sendAccessEmail".to_owned()],
-            ..problem
-        });
-    }
-    if user.email.is_none() {
-        return at(ErrorCode::NoAddress, "The user has no address to send the link to.");
-    }
-    if user.status == UserStatus::Disabled {
-        return at(ErrorCode::Disabled, "The user is disabled: the link would not work.");
-    }
-    if account.status == AccountStatus::Frozen {
-        return at(
-            ErrorCode::AccountFrozen,
-            "The account is frozen: the link would not work.",
-        );
-    }
-    None
 }
 
 /// Why nobody gets in, although the link is right.

@@ -19,10 +19,10 @@ pub use outbox::{Outbox, spawn_outbox};
 pub use reports::spawn_reports;
 
 use crate::config::MailConfig;
+use crate::domain::mail::Mail;
 use crate::mail::{Sender, Templates};
 
 pub(super) use letters::Address;
-pub(super) use links::no_use_of_a_link;
 
 /// What writing and sending mails takes.
 #[derive(Debug, Clone)]
@@ -57,7 +57,14 @@ impl Post {
         }
     }
 
-    /// There may be something to send.
+    /// These were queued: if there are any, there is something to send.
+    pub(super) fn announce(&self, mails: &[Mail]) {
+        if !mails.is_empty() {
+            self.wake();
+        }
+    }
+
+    /// There is something to send.
     pub(super) fn wake(&self) {
         self.news.notify_one();
     }

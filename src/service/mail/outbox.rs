@@ -19,6 +19,7 @@ use crate::domain::link::AccessLink;
 use crate::domain::mail::{LinkKind, Mail, Matter};
 use crate::mail::{LinkText, SendError, message};
 use crate::service::settings::{after, before};
+use crate::service::upkeep::new_holder;
 use crate::service::{MailRules, Result, ServiceError, Services};
 use crate::store::{MailClaim, MailOutcome, Minted};
 
@@ -71,13 +72,11 @@ pub fn spawn_outbox(services: &Arc<Services>) -> std::result::Result<Option<Outb
     let Some(server) = services.post.server.clone() else {
         return Ok(None);
     };
-    let mut id = [0; 16];
-    services.entropy.fill(&mut id)?;
     let (stop, stopping) = watch::channel(false);
     let postman = Postman {
         services: Arc::clone(services),
         server,
-        holder: uuid::Builder::from_random_bytes(id).into_uuid(),
+        holder: new_holder(services.entropy.as_ref())?,
     };
     let task = tokio::spawn(postman.run(stopping));
     Ok(Some(Outbox { stop, task }))
@@ -256,11 +255,6 @@ impl Postman {
     /// Makes the link's secret, which nobody but the mail's reader ever has, and stores its digest; or why there is none.
     async fn mint(&self, mail: &Mail, kind: LinkKind) -> Result<std::result::Result<LinkText, &'static str>> {
         let services = &self.services;
-        let user = services.store.users_by_ids(&[mail.user]).await?.pop();
-        let address = user.and_then(|user| user.email.map(|email| email.folded()));
-        if address.is_some_and(|address| address != mail.to.folded()) {
-            return Ok(Err("the user has another address by now"));
-        }
         let secret = LinkSecret::generate(services.entropy.as_ref())?;
         let now = services.clock.now();
         let lifetime = match kind {
@@ -281,6 +275,7 @@ impl Postman {
             account: mail.account,
             user: mail.user,
             mail: mail.id,
+            to: mail.to.folded(),
             kind,
             created_at: now,
             expires_at: after(now, lifetime),
@@ -295,6 +290,7 @@ impl Postman {
             }),
             Minted::Superseded => Err("a later link was sent"),
             Minted::PasswordChanged => Err("the password was set since"),
+            Minted::AddressChanged => Err("the user has another address by now"),
             Minted::NoUse => Err("the user is gone, disabled, or signs in with the directory's password"),
         })
     }

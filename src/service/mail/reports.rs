@@ -112,7 +112,7 @@ impl Services {
         if self.store.file_report(&mark, &mails).await? {
             let (account, count) = (&account.name, mails.len());
             tracing::info!(%account, kind = ?period.kind, day = %period.first_day, mails = count, "report filed");
-            self.post.wake();
+            self.post.announce(&mails);
         }
         Ok(())
     }

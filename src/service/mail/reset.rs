@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
 
 use super::Address;
-use super::links::no_use_of_a_link;
 use crate::auth::limit_key;
 use crate::domain::login::TypedLogin;
 use crate::domain::login_event::EventOrigin;
 use crate::domain::mail::Matter;
 use crate::origin::address_prefix;
+use crate::service::floor;
 use crate::service::passwords::mail_off;
-use crate::service::settings::{after, seconds_until};
+use crate::service::settings::{after, seconds_until, window_start};
 use crate::service::{ErrorCode, Problem, Result, ServiceError, Services};
 
 /// Requests are counted in windows of this length,
@@ -23,7 +24,7 @@ const WINDOW: Duration = Duration::from_secs(15 * 60);
 const PER_NETWORK: u32 = 30;
 /// and so many for one login, whether anybody has it or not.
 const PER_LOGIN: u32 = 3;
-/// No answer comes before this: longer than finding somebody and queueing a mail takes.
+/// Answers come at whole multiples of this: longer than finding somebody and queueing a mail takes.
 const ANSWER: Duration = Duration::from_millis(250);
 
 impl Services {
@@ -33,13 +34,9 @@ impl Services {
     /// `MailOff`, `RateLimited`; those of the store.
     pub async fn request_password_reset(self: &Arc<Self>, login: &str, origin: EventOrigin) -> Result<()> {
         if !self.settings.mail.is_on {
-            return Err(Problem {
-                path: Vec::new(),
-                ..mail_off()
-            }
-            .into());
+            return Err(mail_off().into());
         }
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let (services, typed) = (Arc::clone(self), TypedLogin::parse(login));
         let asking = tokio::spawn(async move {
             services.limit_resets(&typed, &origin, services.clock.now()).await?;
@@ -50,12 +47,7 @@ impl Services {
             Ok(())
         });
         let asked = asking.await.map_err(|e| ServiceError::Stopped(e.to_string()))?;
-        // On a busy machine at the next whole multiple: what queueing takes does not show.
-        let mut wait = ANSWER;
-        while wait < begun.elapsed() {
-            wait += ANSWER;
-        }
-        tokio::time::sleep_until(begun + wait).await;
+        sleep(floor::rest(begun.elapsed(), ANSWER)).await;
         asked
     }
 
@@ -70,7 +62,7 @@ impl Services {
         let Some(user) = candidate.user.map(|found| found.user) else {
             return Ok(());
         };
-        if no_use_of_a_link(self, &account, &user).is_some() {
+        if self.check_takes_link(&account, &user).is_err() {
             tracing::info!(login = %typed, "a reset was asked for by somebody who cannot use a link");
             return Ok(());
         }
@@ -79,15 +71,15 @@ impl Services {
             password_changed_at: user.password_changed_at,
         };
         if let Some(mail) = self.letter(&account, &user, matter, Address::Contact)? {
-            self.store.queue_mails(&[mail], None).await?;
-            self.post.wake();
+            let mails = [mail];
+            self.store.queue_mails(&mails, None).await?;
+            self.post.announce(&mails);
         }
         Ok(())
     }
 
     async fn limit_resets(&self, typed: &TypedLogin, origin: &EventOrigin, now: Timestamp) -> Result<()> {
-        let length = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
-        let start = Timestamp::from_second(now.as_second().div_euclid(length) * length).unwrap_or(now);
+        let start = window_start(now, WINDOW);
         let keys = [
             limit_key("reset-network", &address_prefix(origin.ip)),
             limit_key("reset-login", &typed.to_string()),

@@ -1,6 +1,5 @@
 //! Signing in: every rule of the sign-in's main list, in its order.
 
-mod floor;
 mod limits;
 mod record;
 mod settle;
@@ -20,6 +19,7 @@ use crate::domain::login::{Login, TypedLogin};
 use crate::domain::login_event::{EventOrigin, LoginMethod, LoginOutcome};
 use crate::domain::password::{MAX_PASSWORD_BYTES, PasswordPolicy};
 use crate::origin::address_prefix;
+use crate::service::floor;
 use crate::service::lockout::{Entry, Settled};
 use crate::service::{DirectoryRules, Result, ServiceError, Services};
 use crate::store::{Candidate, StoreError, UserCandidate};

@@ -41,8 +41,7 @@ impl Trial<'_> {
             }
             _ => None,
         };
-        let may_write = on_lock.is_some();
-        services
+        let recorded = services
             .store
             .record_login(&LoginRecord {
                 event,
@@ -53,8 +52,8 @@ impl Trial<'_> {
                 on_lock,
             })
             .await?;
-        if may_write {
-            services.post.wake();
+        if recorded.locked_until.is_some() {
+            services.post.wake(); // there may be a notice of it
         }
         services.meters.count_sign_in(outcome, method);
         Ok(())

@@ -199,9 +199,7 @@ impl Trial<'_> {
         };
         let recorded = services.store.record_login(&record).await?;
         services.meters.count_sign_in(LoginOutcome::Success, method);
-        if !record.mails.is_empty() {
-            services.post.wake();
-        }
+        services.post.announce(&record.mails);
         // What was just written, without reading it back.
         let user = User {
             last_login: Some(record.event),

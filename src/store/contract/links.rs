@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::outbox::{link, stored};
+use super::outbox::{change, link, stored};
 use super::sample::{MINUTE, Maker, at, audited, key, password, reload, token};
 use crate::domain::account::Account;
-use crate::domain::credentials::{Credentials, PasswordChange};
+use crate::domain::credentials::Credentials;
 use crate::domain::ids::{AuditEntryId, LoginEventId, SessionId};
 use crate::domain::link::AccessLink;
 use crate::domain::login_event::{LoginMethod, LoginOutcome};
@@ -14,15 +14,6 @@ use crate::domain::user::{User, UserStatus};
 use crate::store::{
     FailureCount, Failures, FoundLink, Minted, OpenedSession, Redemption, Retention, Store, StoreError,
 };
-
-fn change(text: &str, seconds: i64) -> PasswordChange {
-    PasswordChange {
-        hash: password(text),
-        changed_at: at(seconds),
-        must_change: false,
-        keep_history: 3,
-    }
-}
 
 /// Using the link `n` for a user, at a second; the session has the secret `n + 100`.
 fn redemption(make: &mut Maker, user: &User, n: u8, seconds: i64) -> Redemption {
@@ -52,7 +43,7 @@ async fn found(store: &Arc<dyn Store>, n: u8) -> AccessLink {
 
 async fn ann(store: &Arc<dyn Store>, make: &mut Maker) -> (Account, User) {
     let acme = make.stored_account(store, "acme").await;
-    let ann = make.stored_user(store, &acme, "ann").await;
+    let ann = make.stored_reader(store, &acme, "ann").await;
     (acme, ann)
 }
 
@@ -67,7 +58,7 @@ pub(crate) async fn are_found_with_what_using_them_takes(store: Arc<dyn Store>) 
     let bob = User {
         has_password: false,
         password_changed_at: None,
-        ..make.user(acme.id, "bob")
+        ..make.reader(acme.id, "bob")
     };
     make.store_user(&store, &bob).await;
     for (user, n, hash) in [(&ann, 1, Some(password("first"))), (&bob, 2, None)] {
@@ -90,7 +81,7 @@ pub(crate) async fn are_found_with_what_using_them_takes(store: Arc<dyn Store>) 
 pub(crate) async fn take_the_place_of_those_of_earlier_mails(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let (acme, ann) = ann(&store, &mut make).await;
-    let bob = make.stored_user(&store, &acme, "bob").await;
+    let bob = make.stored_reader(&store, &acme, "bob").await;
     let [first, second, third] = [1, 2, 3].map(|seconds| make.mail(&ann, seconds));
     mint(&store, &link(&bob, &make.mail(&bob, 0), 9, 5), Minted::Stored).await;
     mint(&store, &link(&ann, &second, 1, 10), Minted::Stored).await;
@@ -166,6 +157,11 @@ pub(crate) async fn are_of_no_use_to_some(store: Arc<dyn Store>) {
         make.store_user(&store, user).await;
         mint(&store, &link(user, &make.mail(user, 1), 1, 10), Minted::NoUse).await;
     }
+    let moved = AccessLink {
+        to: "ann@elsewhere.example.org".to_owned(),
+        ..link(&ann, &mail, 1, 10)
+    };
+    mint(&store, &moved, Minted::AddressChanged).await;
     let nobody = make.user(acme.id, "nobody");
     mint(&store, &link(&nobody, &make.mail(&nobody, 1), 1, 10), Minted::NoUse).await;
     assert_eq!(store.find_link(&token(1)).await.unwrap(), None);
@@ -262,7 +258,7 @@ pub(crate) async fn are_redeemed_once_of_two(store: Arc<dyn Store>) {
 pub(crate) async fn are_refused_when_they_do_not_work(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let (acme, ann) = ann(&store, &mut make).await;
-    let bob = make.stored_user(&store, &acme, "bob").await;
+    let bob = make.stored_reader(&store, &acme, "bob").await;
     mint(&store, &link(&ann, &make.mail(&ann, 1), 1, 10), Minted::Stored).await;
     mint(&store, &link(&bob, &make.mail(&bob, 1), 2, 10), Minted::Stored).await;
     store
@@ -311,10 +307,47 @@ pub(crate) async fn are_refused_when_they_do_not_work(store: Arc<dyn Store>) {
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
 }
 
+pub(crate) async fn end_with_the_address_and_the_way_in(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    let without_password = |user: User| User {
+        has_password: false,
+        password_changed_at: None,
+        ..user
+    };
+    let [ann, bob] = ["ann", "bob"].map(|login| without_password(make.reader(acme.id, login)));
+    for (user, n) in [(&ann, 1), (&bob, 2)] {
+        make.store_user(&store, user).await;
+        mint(&store, &link(user, &make.mail(user, 1), n, 10), Minted::Stored).await;
+    }
+    // There and back, with no password before or after: nothing else tells what happened in between.
+    for (revision, is_ldap) in [(2, true), (3, false)] {
+        let turned = User {
+            is_ldap,
+            revision,
+            ..ann.clone()
+        };
+        let entry = make.entry_at(acme.id, 12);
+        store.update_user(&turned, revision - 1, &entry, &[]).await.unwrap();
+    }
+    let moved = User {
+        email: None,
+        revision: 2,
+        ..bob.clone()
+    };
+    store.update_user(&moved, 1, &make.entry(acme.id), &[]).await.unwrap();
+    for (user, n) in [(&ann, 1), (&bob, 2)] {
+        let user = reload(&store, user).await;
+        let refused = store.redeem_link(&redemption(&mut make, &user, n, 20)).await;
+        assert!(matches!(refused, Err(StoreError::NotFound)), "{n}: {refused:?}");
+    }
+    assert_eq!(found(&store, 1).await.superseded_at, Some(at(12)));
+}
+
 pub(crate) async fn are_purged_when_they_are_long_over(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let (acme, ann) = ann(&store, &mut make).await;
-    let bob = make.stored_user(&store, &acme, "bob").await;
+    let bob = make.stored_reader(&store, &acme, "bob").await;
     mint(&store, &link(&ann, &make.mail(&ann, 1), 1, 10), Minted::Stored).await;
     mint(&store, &link(&bob, &make.mail(&bob, 1), 2, 11), Minted::Stored).await;
     let retention = Retention {

@@ -4,22 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::outbox::{claim, link, stored};
+use super::outbox::{change, claim, link, stored};
 use super::sample::{MINUTE, Maker, at, key, password, token};
-use crate::domain::credentials::PasswordChange;
 use crate::domain::ids::{LoginEventId, UserId};
 use crate::domain::mail::{Mail, MailState};
 use crate::domain::user::User;
 use crate::store::{FailureCount, Failures, LoginRecord, MailOutcome, Minted, Store, StoreError};
-
-fn change(text: &str, seconds: i64) -> PasswordChange {
-    PasswordChange {
-        hash: password(text),
-        changed_at: at(seconds),
-        must_change: false,
-        keep_history: 3,
-    }
-}
 
 /// Two mails about a change: one that is there already, by its key, and one that is not.
 async fn mails(store: &Arc<dyn Store>, make: &mut Maker, user: &User, key: &str) -> [Mail; 2] {
@@ -217,28 +207,28 @@ pub(crate) async fn tell_of_a_lock_once_of_many(store: Arc<dyn Store>) {
     assert_eq!(stored(&store, &mails.iter().collect::<Vec<_>>()).await.len(), 1);
 }
 
+/// A mail to the first user that was sent, one that waits, and one that waits for the other user; those that wait have the
+/// links 1 and 2.
+async fn sent_and_waiting(store: &Arc<dyn Store>, make: &mut Maker, user: &User, other: &User) -> [Mail; 3] {
+    let mails = [make.mail(user, 1), make.mail(user, 2), make.mail(other, 3)];
+    store.queue_mails(&mails, None).await.unwrap();
+    let holder = make.uuid();
+    claim(store, holder, 1, 60, 1).await;
+    let settled = store.settle_mail(mails[0].id, holder, &MailOutcome::Sent, at(1)).await;
+    assert!(settled.unwrap());
+    for (user, mail, n) in [(user, &mails[1], 1), (other, &mails[2], 2)] {
+        assert_eq!(store.mint_link(&link(user, mail, n, 5)).await.unwrap(), Minted::Stored);
+    }
+    mails
+}
+
 pub(crate) async fn are_dropped_with_their_user(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
-    let ann = make.stored_user(&store, &acme, "ann").await;
-    let bob = make.stored_user(&store, &acme, "bob").await;
-    let [sent, waits] = [make.mail(&ann, 1), make.mail(&ann, 2)];
-    let other = make.mail(&bob, 3);
-    store
-        .queue_mails(&[sent.clone(), waits.clone(), other.clone()], None)
-        .await
-        .unwrap();
+    let ann = make.stored_reader(&store, &acme, "ann").await;
+    let bob = make.stored_reader(&store, &acme, "bob").await;
+    let [sent, waits, other] = sent_and_waiting(&store, &mut make, &ann, &bob).await;
     let holder = make.uuid();
-    claim(&store, holder, 1, 60, 1).await;
-    assert!(
-        store
-            .settle_mail(sent.id, holder, &MailOutcome::Sent, at(1))
-            .await
-            .unwrap()
-    );
-    for (user, mail, n) in [(&ann, &waits, 1), (&bob, &other, 2)] {
-        assert_eq!(store.mint_link(&link(user, mail, n, 5)).await.unwrap(), Minted::Stored);
-    }
     store
         .delete_user(ann.id, ann.revision, &make.entry(acme.id))
         .await
@@ -260,25 +250,10 @@ pub(crate) async fn go_with_their_account(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
     let blue = make.stored_account(&store, "blue").await;
-    let ann = make.stored_user(&store, &acme, "ann").await;
-    let zoe = make.stored_user(&store, &blue, "zoe").await;
-    let [sent, waits] = [make.mail(&ann, 1), make.mail(&ann, 2)];
-    let other = make.mail(&zoe, 3);
-    store
-        .queue_mails(&[sent.clone(), waits.clone(), other.clone()], None)
-        .await
-        .unwrap();
+    let ann = make.stored_reader(&store, &acme, "ann").await;
+    let zoe = make.stored_reader(&store, &blue, "zoe").await;
+    let [sent, waits, other] = sent_and_waiting(&store, &mut make, &ann, &zoe).await;
     let holder = make.uuid();
-    claim(&store, holder, 1, 60, 1).await;
-    assert!(
-        store
-            .settle_mail(sent.id, holder, &MailOutcome::Sent, at(1))
-            .await
-            .unwrap()
-    );
-    for (user, mail, n) in [(&ann, &waits, 1), (&zoe, &other, 2)] {
-        assert_eq!(store.mint_link(&link(user, mail, n, 5)).await.unwrap(), Minted::Stored);
-    }
     store
         .delete_account(acme.id, at(10), &make.entry(blue.id))
         .await

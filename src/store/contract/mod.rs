@@ -89,7 +89,7 @@ macro_rules! contract_suite {
             links {
                 are_found_with_what_using_them_takes, take_the_place_of_those_of_earlier_mails, race_for_the_latest_mail,
                 are_of_no_use_to_some, are_redeemed_with_everything, are_redeemed_once_of_two,
-                are_refused_when_they_do_not_work, are_purged_when_they_are_long_over,
+                are_refused_when_they_do_not_work, end_with_the_address_and_the_way_in, are_purged_when_they_are_long_over,
             }
             live {
                 are_told_of_whole_once_and_in_order, are_told_to_each_from_its_beginning_on,

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use jiff::civil::date;
 use uuid::Uuid;
 
-use super::sample::{Maker, at, full_origin, origin, token};
-use crate::domain::account::Language;
-use crate::domain::ids::MailId;
+use super::sample::{Maker, at, full_origin, origin, password, token};
+use crate::domain::account::{Account, Language};
+use crate::domain::credentials::PasswordChange;
+use crate::domain::ids::{AccountId, MailId};
 use crate::domain::link::AccessLink;
+use crate::domain::login::Login;
 use crate::domain::login_event::LoginOutcome;
 use crate::domain::mail::{
     AlertKind, LinkKind, Mail, MailContent, MailState, Matter, Reader, Report, ReportBar, ReportKind,
@@ -27,7 +29,7 @@ impl Maker {
             id: MailId::from_uuid(id),
             account: user.account,
             user: user.id,
-            to: Email::parse(&format!("{}@Example.org", user.login)).unwrap(),
+            to: address(&user.login),
             language: Language::Ru,
             subject: format!("Пароль {} изменён 😀", user.login),
             content: MailContent {
@@ -54,6 +56,22 @@ impl Maker {
         }
     }
 
+    /// A user as [`Maker::stored_user`] makes them, at the address that their mails go to.
+    pub(crate) async fn stored_reader(&mut self, store: &Arc<dyn Store>, account: &Account, login: &str) -> User {
+        let user = self.reader(account.id, login);
+        self.store_user(store, &user).await;
+        user
+    }
+
+    /// The same, not stored.
+    pub(crate) fn reader(&mut self, account: AccountId, login: &str) -> User {
+        let user = self.user(account, login);
+        User {
+            email: Some(address(&user.login)),
+            ..user
+        }
+    }
+
     /// One with a key.
     pub(crate) fn keyed_mail(&mut self, user: &User, seconds: i64, key: &str) -> Mail {
         Mail {
@@ -63,6 +81,20 @@ impl Maker {
     }
 }
 
+/// A new password, at a second.
+pub(crate) fn change(text: &str, seconds: i64) -> PasswordChange {
+    PasswordChange {
+        hash: password(text),
+        changed_at: at(seconds),
+        must_change: false,
+        keep_history: 3,
+    }
+}
+
+fn address(login: &Login) -> Email {
+    Email::parse(&format!("{login}@Example.org")).unwrap()
+}
+
 /// A link of a mail, for an hour, bound to the user's password as it is.
 pub(crate) fn link(user: &User, mail: &Mail, n: u8, seconds: i64) -> AccessLink {
     AccessLink {
@@ -70,6 +102,7 @@ pub(crate) fn link(user: &User, mail: &Mail, n: u8, seconds: i64) -> AccessLink 
         account: user.account,
         user: user.id,
         mail: mail.id,
+        to: mail.to.folded(),
         kind: LinkKind::Access,
         created_at: at(seconds),
         expires_at: at(seconds + 3600),

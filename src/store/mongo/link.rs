@@ -1,5 +1,6 @@
 //! Links that set a password.
 
+use jiff::Timestamp;
 use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, doc};
 use serde::Deserialize;
@@ -89,9 +90,8 @@ impl MongoStore {
         if account.session(&mut *session).await?.is_none() {
             return Ok(Minted::NoUse);
         }
-        let millis = |at: jiff::Timestamp| at.as_millisecond();
-        if user.password_changed_at.map(millis) != link.password_changed_at.map(millis) {
-            return Ok(Minted::PasswordChanged);
+        if let Some(changed) = Minted::changed(link, &user) {
+            return Ok(changed);
         }
         let mut later = of_user(link);
         later.insert("mail", doc! { "$gt": Id::from(link.mail) });
@@ -118,6 +118,24 @@ impl MongoStore {
         Ok(Minted::Stored)
     }
 
+    /// Ends the links of a user that are still of use, as a part of a transaction.
+    pub(super) async fn end_links(
+        &self,
+        session: &mut ClientSession,
+        user: &User,
+        at: Timestamp,
+    ) -> std::result::Result<(), Halt> {
+        let links = doc! {
+            "account": Id::from(user.account), "user": Id::from(user.id), "superseded_at": Bson::Null, "used_at": Bson::Null,
+        };
+        round_trip("update");
+        self.links
+            .update_many(links, doc! { "$set": { "superseded_at": At(at) } })
+            .session(session)
+            .await?;
+        Ok(())
+    }
+
     pub(super) async fn redeem(&self, redemption: &Redemption) -> Result<()> {
         self.transaction((self, redemption), |session, (store, redemption)| {
             Box::pin(store.redeem_in(session, redemption))
@@ -131,7 +149,7 @@ impl MongoStore {
         let found = found.session(&mut *session).await?;
         let link: AccessLink = found.ok_or(StoreError::NotFound)?.into();
         let user = self.stored_user(session, link.user, None).await?;
-        if link.state(redemption.at, user.password_changed_at) != LinkState::Valid {
+        if link.state(redemption.at, &user) != LinkState::Valid {
             return Err(StoreError::NotFound.into());
         }
         if user.revision != redemption.opened.user_revision {

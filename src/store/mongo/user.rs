@@ -146,6 +146,9 @@ impl MongoStore {
             let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
             self.end_sessions(session, sessions).await?;
         }
+        if user.is_ldap && !before.is_ldap {
+            self.end_links(session, before, audit.at).await?;
+        }
         self.write_mails(session, mails).await?;
         self.write_audit(session, audit).await
     }

@@ -1,17 +1,19 @@
 //! Links that set a password.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 
 use crate::domain::credentials::TokenHash;
+use crate::domain::ids::UserId;
 use crate::domain::link::{AccessLink, LinkState};
-use crate::domain::user::UserStatus;
+use crate::domain::user::{User, UserStatus};
 use crate::store::sqlite::names::Name;
 use crate::store::sqlite::rows::{self, Columns, Id, first, millis, opt_millis, select};
 use crate::store::sqlite::{account, audit, history, login, mail, session, user};
 use crate::store::{FoundLink, Minted, Redemption, Result, StoreError};
 
 const LINK: &str =
-    "hash, account, user, mail, kind, created_at, expires_at, password_changed_at, used_at, superseded_at";
+    "hash, account, user, mail, to_fold, kind, created_at, expires_at, password_changed_at, used_at, superseded_at";
 
 fn link(row: &mut Columns<'_>) -> Result<AccessLink> {
     Ok(AccessLink {
@@ -19,6 +21,7 @@ fn link(row: &mut Columns<'_>) -> Result<AccessLink> {
         account: row.id()?,
         user: row.id()?,
         mail: row.id()?,
+        to: row.get()?,
         kind: row.name()?,
         created_at: row.time()?,
         expires_at: row.time()?,
@@ -32,17 +35,31 @@ fn find(connection: &Connection, hash: &TokenHash) -> Result<Option<AccessLink>>
     first(connection, &select(LINK, "links", "hash = ?"), [hash.0], link)
 }
 
+fn owner(connection: &Connection, link: &AccessLink) -> Result<Option<User>> {
+    let sql = select(rows::USER, "users", "id = ? AND account = ?");
+    first(
+        connection,
+        &sql,
+        params![link.user.blob(), link.account.blob()],
+        rows::user,
+    )
+}
+
+/// Ends the links of a user that are still of use.
+pub(super) fn end_all(tx: &Transaction<'_>, user: UserId, at: Timestamp) -> Result<()> {
+    tx.prepare_cached(
+        "UPDATE links SET superseded_at = ?2 WHERE user = ?1 AND superseded_at IS NULL AND used_at IS NULL",
+    )?
+    .execute(params![user.blob(), millis(at)])?;
+    Ok(())
+}
+
 /// A link with all that using it takes.
 pub(super) fn find_whole(tx: &Connection, hash: &TokenHash) -> Result<Option<FoundLink>> {
     let Some(link) = find(tx, hash)? else {
         return Ok(None);
     };
-    let owner = first(
-        tx,
-        &select(rows::USER, "users", "id = ?"),
-        [link.user.blob()],
-        rows::user,
-    )?;
+    let owner = owner(tx, &link)?;
     let credentials = user::credentials(tx, link.user)?;
     let account = account::find(tx, "id = ?", &link.account.blob())?;
     Ok(match (owner, credentials, account) {
@@ -58,18 +75,12 @@ pub(super) fn find_whole(tx: &Connection, hash: &TokenHash) -> Result<Option<Fou
 
 /// Stores a link that is still of use. Writers come one at a time, so what is seen here holds until the commit.
 pub(super) fn mint(tx: &Transaction<'_>, link: &AccessLink) -> Result<Minted> {
-    let read = |row: &mut Columns<'_>| Ok((row.name::<UserStatus>()?, row.get::<bool>()?, row.get::<Option<i64>>()?));
-    let found = first(
-        tx,
-        "SELECT status, is_ldap, password_changed_at FROM users WHERE id = ? AND account = ?",
-        params![link.user.blob(), link.account.blob()],
-        read,
-    )?;
-    let Some((UserStatus::Active, false, password_changed_at)) = found else {
+    let user = owner(tx, link)?.filter(|user| user.status == UserStatus::Active && !user.is_ldap);
+    let Some(user) = user else {
         return Ok(Minted::NoUse);
     };
-    if password_changed_at != opt_millis(link.password_changed_at) {
-        return Ok(Minted::PasswordChanged);
+    if let Some(changed) = Minted::changed(link, &user) {
+        return Ok(changed);
     }
     let mut later = tx.prepare_cached("SELECT 1 FROM links WHERE user = ? AND mail > ?")?;
     if later.exists(params![link.user.blob(), link.mail.blob()])? {
@@ -81,14 +92,15 @@ pub(super) fn mint(tx: &Transaction<'_>, link: &AccessLink) -> Result<Minted> {
     )?
     .execute(params![link.user.blob(), link.mail.blob(), millis(link.created_at)])?;
     tx.prepare_cached(
-        "INSERT INTO links (hash, account, user, mail, kind, created_at, expires_at, password_changed_at, used_at, \
-         superseded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO links (hash, account, user, mail, to_fold, kind, created_at, expires_at, password_changed_at, \
+         used_at, superseded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         link.hash.0,
         link.account.blob(),
         link.user.blob(),
         link.mail.blob(),
+        link.to,
         Name(link.kind),
         millis(link.created_at),
         millis(link.expires_at),
@@ -102,15 +114,8 @@ pub(super) fn mint(tx: &Transaction<'_>, link: &AccessLink) -> Result<Minted> {
 /// Uses a link, with everything that belongs to it.
 pub(super) fn redeem(tx: &Transaction<'_>, redemption: &Redemption) -> Result<()> {
     let link = find(tx, &redemption.hash)?.ok_or(StoreError::NotFound)?;
-    let read = |row: &mut Columns<'_>| row.opt_time();
-    let changed_at = first(
-        tx,
-        "SELECT password_changed_at FROM users WHERE id = ?",
-        [link.user.blob()],
-        read,
-    )?;
-    let changed_at = changed_at.ok_or(StoreError::NotFound)?;
-    if link.state(redemption.at, changed_at) != LinkState::Valid {
+    let owner = owner(tx, &link)?.ok_or(StoreError::NotFound)?;
+    if link.state(redemption.at, &owner) != LinkState::Valid {
         return Err(StoreError::NotFound);
     }
     account::expect_revision(tx, user::REVISION, link.user, redemption.opened.user_revision)?;

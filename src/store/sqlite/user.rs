@@ -15,7 +15,7 @@ use crate::domain::text::fold;
 use crate::domain::user::{DirectoryLink, User, UserStatus};
 use crate::store::sqlite::names::Name;
 use crate::store::sqlite::rows::{self, Columns, Id, by_ids, first, json, millis, opt_json, opt_millis, select};
-use crate::store::sqlite::{SqliteStore, account, audit, grants, mail, session, user_list};
+use crate::store::sqlite::{SqliteStore, account, audit, grants, link, mail, session, user_list};
 use crate::store::{FailureKey, Result, StoreError, UserStore};
 
 pub(super) const REVISION: &str = "SELECT revision FROM users WHERE id = ?";
@@ -131,6 +131,9 @@ pub(super) fn update(tx: &Transaction<'_>, user: &User, entry: &AuditEntry, mail
             "UPDATE users SET password_hash = NULL, password_history = '[]', password_changed_at = NULL WHERE id = ?",
         )?
         .execute([user.id.blob()])?;
+    }
+    if user.is_ldap && !was_ldap {
+        link::end_all(tx, user.id, entry.at)?;
     }
     mail::queue(tx, mails)?;
     audit::insert(tx, entry)

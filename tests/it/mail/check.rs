@@ -141,6 +141,7 @@ fn a_certificate_that_is_not_trusted_gets_no_password() {
         for ca in [Some(other.ca_file()), None] {
             let found = check(&server.url(), ca.as_deref());
             fails(&found, &["invalid peer certificate", "mail.ca_file"]);
+            assert_eq!(found.1.matches("onnection error").count(), 1, "{found:?}");
         }
         // By the right authority, for another name.
         let url = server.url().replace("127.0.0.1", "localhost");

@@ -20,6 +20,7 @@ use super::people::Author;
 use crate::access::Denied;
 use crate::domain::ids::AccountId;
 use crate::domain::role::Permission;
+use crate::service::upkeep::new_holder;
 use crate::service::{Caller, ErrorCode, Problem, Result, ServiceError};
 
 /// How a sync is to be done.
@@ -78,8 +79,6 @@ impl Caller {
             let message = format!("The directory {name} has no bind_dn, so nobody can be read there.");
             return Err(Problem::at(&["account"], ErrorCode::LdapOff, message).into());
         }
-        let mut id = [0; 16];
-        services.entropy.fill(&mut id)?;
         let sync = Sync {
             mappings: Mappings::resolve(services.store.as_ref(), &account, &rules.mappings).await?,
             services: Arc::clone(services),
@@ -91,7 +90,7 @@ impl Caller {
                 action: "syncDirectory",
                 actor: self.actor(),
             },
-            holder: uuid::Builder::from_random_bytes(id).into_uuid(),
+            holder: new_holder(services.entropy.as_ref())?,
             progress,
         };
         // To its end also when whoever asked hangs up: half of it would be neither the old state nor the new one.

@@ -31,6 +31,7 @@ CREATE TABLE links (
     account             BLOB    NOT NULL,
     user                BLOB    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     mail                BLOB    NOT NULL,
+    to_fold             TEXT    NOT NULL,
     kind                TEXT    NOT NULL,
     created_at          INTEGER NOT NULL,
     expires_at          INTEGER NOT NULL,
