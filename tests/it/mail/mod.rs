@@ -2,6 +2,9 @@
 
 mod alerts;
 mod check;
+mod client;
+mod crashes;
+mod faults;
 mod links;
 mod messages;
 mod outbox;

@@ -88,6 +88,11 @@ impl Doorward {
         doorward
     }
 
+    /// Gives every run from now on a variable.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Without limits on sign-ins, for those who sign in again and again.
     pub fn with_no_limits(&self) -> With<'_> {
         self.with("DOORWARD_LIMITS__SIGN_IN_PER_ADDRESS", "0")

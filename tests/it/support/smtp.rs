@@ -75,7 +75,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    fn name(self) -> &'static str {
+    /// What it is called in [`MailServer::events`].
+    pub fn name(self) -> &'static str {
         match self {
             Self::Greeting => "greeting",
             Self::Mail => "mail",
