@@ -9,37 +9,58 @@ use sha2::{Digest, Sha256};
 use crate::domain::clock::{Entropy, EntropyError};
 use crate::domain::credentials::TokenHash;
 
-/// A session's secret: 256 random bits, which the client sends with each request. The store has only its SHA-256: with
-/// that many random bits a slow hash would add nothing.
-#[derive(Debug)]
-pub struct SessionSecret(SecretString);
+macro_rules! secrets {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name(SecretString);
+
+        impl $name {
+            /// What a secret of this kind starts with, so that a leaked one can be told for what it is.
+            const PREFIX: &'static str = $prefix;
+
+            /// Makes one.
+            ///
+            /// # Errors
+            /// When the random source does not answer.
+            pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+                let mut bytes = [0_u8; 32];
+                entropy.fill(&mut bytes)?;
+                Ok(Self(written(Self::PREFIX, &bytes)))
+            }
+
+            /// Reads one as it was shown; `None` when it cannot be one.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                read(Self::PREFIX, text).map(|_| Self(text.into()))
+            }
+
+            /// The text for whoever it is made for.
+            #[must_use]
+            pub fn expose(&self) -> &str {
+                self.0.expose_secret()
+            }
+
+            /// What the store keeps.
+            #[must_use]
+            pub fn hash(&self) -> TokenHash {
+                TokenHash(Sha256::digest(self.expose().as_bytes()).into())
+            }
+        }
+    )+};
+}
+
+secrets! {
+    /// A session's secret: 256 random bits, which the client sends with each request. The store has only its SHA-256: with
+    /// that many random bits a slow hash would add nothing.
+    SessionSecret = "dws_",
+    /// An API token's secret: as a session's, with a beginning of its own.
+    TokenSecret = "dwt_",
+    /// The secret of a link in a mail that lets somebody set a password.
+    LinkSecret = "dwl_",
+}
 
 impl SessionSecret {
-    /// What a secret starts with, so that a leaked one can be told for what it is.
-    const PREFIX: &'static str = "dws_";
-
-    /// Makes one.
-    ///
-    /// # Errors
-    /// When the random source does not answer.
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        let mut bytes = [0_u8; 32];
-        entropy.fill(&mut bytes)?;
-        Ok(Self::from_bytes(&bytes))
-    }
-
-    /// Reads one as a client sent it; `None` when it cannot be one.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        read(Self::PREFIX, text).map(|_| Self(text.into()))
-    }
-
-    /// The text for the client.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-
     /// Another secret, readable only with this one. A secret seals no more than one other: its keystream, HMAC-SHA-256 of a
     /// fixed text under 256 random bits, is as long as what it hides and never used again.
     #[must_use]
@@ -77,12 +98,6 @@ impl SessionSecret {
         // What was generated or parsed decodes to 32 bytes.
         read(Self::PREFIX, self.expose()).unwrap_or_default()
     }
-
-    /// What the store keeps.
-    #[must_use]
-    pub fn hash(&self) -> TokenHash {
-        TokenHash(Sha256::digest(self.expose().as_bytes()).into())
-    }
 }
 
 /// A password for the first sign-in that nobody thought up: 120 random bits in words' length groups that can be read
@@ -100,54 +115,6 @@ pub fn one_time_password(entropy: &dyn Entropy) -> Result<SecretString, EntropyE
         .map(|group| group.iter().map(letter).collect())
         .collect();
     Ok(groups.join("-").into())
-}
-
-macro_rules! secrets {
-    ($($(#[$doc:meta])* $name:ident = $prefix:literal),+ $(,)?) => {$(
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub struct $name(SecretString);
-
-        impl $name {
-            /// What a secret of this kind starts with, so that a leaked one can be told for what it is.
-            pub const PREFIX: &'static str = $prefix;
-
-            /// Makes one.
-            ///
-            /// # Errors
-            /// When the random source does not answer.
-            pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-                let mut bytes = [0_u8; 32];
-                entropy.fill(&mut bytes)?;
-                Ok(Self(written(Self::PREFIX, &bytes)))
-            }
-
-            /// Reads one as it was shown; `None` when it cannot be one.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                read(Self::PREFIX, text).map(|_| Self(text.into()))
-            }
-
-            /// The text for whoever it is made for.
-            #[must_use]
-            pub fn expose(&self) -> &str {
-                self.0.expose_secret()
-            }
-
-            /// What the store keeps.
-            #[must_use]
-            pub fn hash(&self) -> TokenHash {
-                TokenHash(Sha256::digest(self.expose().as_bytes()).into())
-            }
-        }
-    )+};
-}
-
-secrets! {
-    /// An API token's secret: as a session's, with a beginning of its own.
-    TokenSecret = "dwt_",
-    /// The secret of a link in a mail that lets somebody set a password.
-    LinkSecret = "dwl_",
 }
 
 /// What a client may show as a bearer token.
@@ -182,6 +149,19 @@ impl BearerSecret {
 pub fn find_secret(text: &str) -> Option<usize> {
     let prefixes = [SessionSecret::PREFIX, TokenSecret::PREFIX, LinkSecret::PREFIX];
     prefixes.iter().filter_map(|prefix| text.find(prefix)).min()
+}
+
+/// The text with each of them left out, but for where it stood.
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
+    let (mut clean, mut rest) = (String::new(), text);
+    while let Some((before, secret)) = find_secret(rest).and_then(|at| rest.split_at_checked(at)) {
+        clean.push_str(before);
+        clean.push('…');
+        // Base64url, and the prefix is of the same characters.
+        rest = secret.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    }
+    clean + rest
 }
 
 fn written(prefix: &str, bytes: &[u8; 32]) -> SecretString {
@@ -234,6 +214,10 @@ mod tests {
         assert_eq!(find_secret(&format!("/x/{}", link.expose())), Some(3));
         assert_eq!(find_secret("dwt_dws_"), Some(0));
         assert_eq!(find_secret("/set-password"), None);
+        let words = "554 spam: https://gate.example.org/set-password?token=dwl_AbC-1_9 (and dws_x).";
+        let clean = "554 spam: https://gate.example.org/set-password?token=… (and …).";
+        assert_eq!(without_secrets(words), clean);
+        assert_eq!(without_secrets("451 later"), "451 later");
     }
 
     #[test]

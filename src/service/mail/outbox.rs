@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::PostServer;
-use crate::auth::LinkSecret;
+use crate::auth::{LinkSecret, without_secrets};
 use crate::domain::clock::EntropyError;
 use crate::domain::link::AccessLink;
 use crate::domain::mail::{LinkKind, Mail, Matter};
@@ -235,6 +235,7 @@ impl Postman {
             let error = "it took too long until the mail could be sent".to_owned();
             return Ok((self.untried(mail, error, Duration::ZERO), Weather::Fine));
         }
+        // A server may quote the message, and so its link.
         Ok(match self.server.sender.send(&message).await {
             Ok(()) => (MailOutcome::Sent, Weather::Fine),
             Err(SendError::Refused { reason, .. }) => {
@@ -331,32 +332,4 @@ fn next_attempt(rules: &MailRules, mail: &Mail, now: Timestamp) -> Timestamp {
         .min(rules.retry_longest);
     let spread = u32::from(mail.id.as_uuid().as_bytes()[15]); // 16 bytes
     after(now, wait + wait / 4 * spread / 255)
-}
-
-/// A mail server's words without the secret of a link, should it quote the message.
-fn without_secrets(words: &str) -> String {
-    let mut parts = words.split(LinkSecret::PREFIX);
-    let mut clean = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let is_secret = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        clean.push('…');
-        clean.push_str(part.trim_start_matches(is_secret));
-    }
-    clean
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_that_quotes_the_message_gives_no_link_away() {
-        let words = "554 spam: https://gate.example.org/set-password?token=dwl_AbC-1_9 (and dwl_x).";
-        let clean = without_secrets(words);
-        assert_eq!(
-            clean,
-            "554 spam: https://gate.example.org/set-password?token=… (and …)."
-        );
-        assert_eq!(without_secrets("451 later"), "451 later");
-    }
 }
