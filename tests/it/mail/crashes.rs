@@ -14,6 +14,7 @@ use super::client::{Client, prepare, text};
 use crate::support::mongod::fresh_database;
 use crate::support::process::Doorward;
 use crate::support::smtp::{Behaviour, MailServer, MailServerOptions};
+use crate::support::turn;
 
 const KILLS: usize = 50;
 const WRITERS: usize = 2;
@@ -22,11 +23,13 @@ const RECOVERY: Duration = Duration::from_secs(180);
 
 #[test]
 fn access_mails_outlive_fifty_kills_over_the_embedded_store() {
+    let _turn = turn::shared();
     check(Doorward::new());
 }
 
 #[test]
 fn access_mails_outlive_fifty_kills_over_mongodb() {
+    let _turn = turn::shared();
     let database = fresh_database();
     check(Doorward::over(&database.url));
 }

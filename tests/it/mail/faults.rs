@@ -11,6 +11,7 @@ use super::client::{Client, prepare, text};
 use crate::support::mongod::fresh_database;
 use crate::support::process::Doorward;
 use crate::support::smtp::{Behaviour, MailServer, MailServerOptions, Received, Stage};
+use crate::support::turn;
 
 /// Recipients whose address contains this are refused throughout.
 const GONE: &str = "gone";
@@ -40,11 +41,13 @@ const RECOVERY: Duration = Duration::from_secs(240);
 
 #[test]
 fn every_mail_arrives_once_from_one_process_over_the_embedded_store() {
+    let _turn = turn::shared();
     check(Doorward::new(), 1);
 }
 
 #[test]
 fn every_mail_arrives_once_from_two_processes_over_mongodb() {
+    let _turn = turn::shared();
     let database = fresh_database();
     check(Doorward::over(&database.url), 2);
 }

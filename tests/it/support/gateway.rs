@@ -30,21 +30,30 @@ pub enum Backend {
     Mongo,
 }
 
-/// Makes each named async function, which takes a [`Backend`], a test on each store.
+/// Makes each named async function, which takes a [`Backend`], a test on each store. With `alone;` in front no other test
+/// is at work meanwhile, for those that measure time.
 macro_rules! on_both_stores {
-    ($($name:ident),+ $(,)?) => {
+    (alone; $($name:ident),+ $(,)?) => {
+        $crate::support::gateway::on_both_stores!(@ alone, $($name),+);
+    };
+    (@ $turn:ident, $($name:ident),+) => {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
+                let _turn = $crate::support::turn::$turn();
                 super::$name($crate::support::gateway::Backend::Sqlite).await;
             })+
         }
         mod mongo {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
+                let _turn = $crate::support::turn::$turn();
                 super::$name($crate::support::gateway::Backend::Mongo).await;
             })+
         }
+    };
+    ($($name:ident),+ $(,)?) => {
+        $crate::support::gateway::on_both_stores!(@ shared, $($name),+);
     };
 }
 pub(crate) use on_both_stores;

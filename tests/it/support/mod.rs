@@ -13,6 +13,7 @@ pub mod slapd;
 pub mod smtp;
 pub mod socket;
 pub mod tls;
+pub mod turn;
 pub mod wire;
 
 /// The ports that are handed out: below the range from which Linux takes the local ports of outgoing connections
