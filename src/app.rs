@@ -14,8 +14,12 @@ use crate::directory::{Directory, DirectoryError};
 use crate::domain::clock::{Clock, Entropy, EntropyError};
 use crate::graphql::{Api, ApiLimits};
 use crate::http::{self, DirectoryState, HttpError, HttpSettings, HttpState, ServerState, Tls};
+use crate::mail::{MailError, Sender, Templates};
 use crate::origin::{OriginError, Origins, Places, TrustedProxies};
-use crate::service::{DirectoryRules, Meters, Services, Settings, spawn_rechecks, spawn_upkeep};
+use crate::service::{
+    DirectoryRules, MailRules, Meters, Post, PostServer, Services, Settings, spawn_outbox, spawn_rechecks,
+    spawn_reports, spawn_upkeep,
+};
 use crate::store::mongo::MongoStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
@@ -42,6 +46,9 @@ pub enum AppError {
         /// What is wrong.
         reason: DirectoryError,
     },
+    /// The mails' templates, or the mail server's CA, cannot be used.
+    #[error("[mail]: {0}")]
+    Mail(#[from] MailError),
     /// The GeoIP database cannot be used.
     #[error(transparent)]
     Places(#[from] OriginError),
@@ -93,6 +100,7 @@ pub async fn open_services(
         hashes,
         clock,
         entropy,
+        post: open_post(config).await?,
         meters: Meters::default(),
         settings: Arc::new(settings(config)),
         directories: Arc::new(directories),
@@ -134,7 +142,7 @@ impl App {
             Arc::new(move || directories.values().map(|directory| state(directory)).collect()),
             registry,
             HttpSettings::new(&config.http, &config.limits),
-            entropy.as_ref(),
+            entropy,
         )?;
         Ok(Self { services, http, tls })
     }
@@ -158,9 +166,14 @@ impl App {
         let workers = (
             spawn_upkeep(Arc::clone(&self.services)),
             spawn_rechecks(&self.services)?,
+            spawn_reports(&self.services),
         );
+        let outbox = spawn_outbox(&self.services)?;
         let served = http::serve(listener, self.tls, self.http, shutdown).await;
         drop(workers);
+        if let Some(outbox) = outbox {
+            outbox.stop().await;
+        }
         self.services.store.close().await;
         Ok(served?)
     }
@@ -239,6 +252,26 @@ pub async fn open_store(url: &StoreUrl) -> Result<Arc<dyn Store>, AppError> {
     })
 }
 
+/// Reads the templates of mails, and makes ready for the mail server where there is one.
+///
+/// # Errors
+/// [`AppError::Mail`].
+async fn open_post(config: &Config) -> Result<Post, AppError> {
+    install_crypto();
+    let folder = config.mail.templates.clone();
+    let load = move || Templates::load(folder.as_deref());
+    let templates = tokio::task::spawn_blocking(load).await??;
+    let server = match &config.mail.server {
+        Some(_) => Some(PostServer {
+            sender: Sender::new(&config.mail).await?,
+            config: config.mail.clone(),
+            host: config.http.public_url.host_str().unwrap_or("localhost").to_owned(),
+        }),
+        None => None,
+    };
+    Ok(Post::new(templates, server))
+}
+
 /// Reads the files of every directory.
 ///
 /// # Errors
@@ -286,6 +319,17 @@ fn settings(config: &Config) -> Settings {
         audit_retention: config.audit.retention,
         sign_in_per_address: config.limits.sign_in_per_address,
         sign_in_per_login: config.limits.sign_in_per_login,
+        mail: MailRules {
+            is_on: config.mail.server.is_some(),
+            access_link: config.mail.access_link,
+            reset_link: config.mail.reset_link,
+            timeout: config.mail.timeout,
+            retry_first: config.mail.retry_first,
+            retry_longest: config.mail.retry_longest,
+            give_up: config.mail.give_up,
+            retention: config.mail.retention,
+        },
+        min_refusal: config.limits.min_refusal,
         directories: config
             .directories
             .iter()

@@ -14,4 +14,6 @@ pub use hashing::{HashError, HashParameters, HashPool};
 pub use keys::{directory_failure_key, failure_key, limit_key};
 pub use ldap::LdapAuthenticator;
 pub use local::LocalAuthenticator;
-pub use token::{BearerSecret, SessionSecret, TokenSecret, one_time_password};
+pub use token::{
+    BearerSecret, LinkSecret, SessionSecret, TokenSecret, find_secret, one_time_password, without_secrets,
+};

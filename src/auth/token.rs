@@ -9,37 +9,58 @@ use sha2::{Digest, Sha256};
 use crate::domain::clock::{Entropy, EntropyError};
 use crate::domain::credentials::TokenHash;
 
-/// A session's secret: 256 random bits, which the client sends with each request. The store has only its SHA-256: with
-/// that many random bits a slow hash would add nothing.
-#[derive(Debug)]
-pub struct SessionSecret(SecretString);
+macro_rules! secrets {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name(SecretString);
+
+        impl $name {
+            /// What a secret of this kind starts with, so that a leaked one can be told for what it is.
+            const PREFIX: &'static str = $prefix;
+
+            /// Makes one.
+            ///
+            /// # Errors
+            /// When the random source does not answer.
+            pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+                let mut bytes = [0_u8; 32];
+                entropy.fill(&mut bytes)?;
+                Ok(Self(written(Self::PREFIX, &bytes)))
+            }
+
+            /// Reads one as it was shown; `None` when it cannot be one.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                read(Self::PREFIX, text).map(|_| Self(text.into()))
+            }
+
+            /// The text for whoever it is made for.
+            #[must_use]
+            pub fn expose(&self) -> &str {
+                self.0.expose_secret()
+            }
+
+            /// What the store keeps.
+            #[must_use]
+            pub fn hash(&self) -> TokenHash {
+                TokenHash(Sha256::digest(self.expose().as_bytes()).into())
+            }
+        }
+    )+};
+}
+
+secrets! {
+    /// A session's secret: 256 random bits, which the client sends with each request. The store has only its SHA-256: with
+    /// that many random bits a slow hash would add nothing.
+    SessionSecret = "dws_",
+    /// An API token's secret: as a session's, with a beginning of its own.
+    TokenSecret = "dwt_",
+    /// The secret of a link in a mail that lets somebody set a password.
+    LinkSecret = "dwl_",
+}
 
 impl SessionSecret {
-    /// What a secret starts with, so that a leaked one can be told for what it is.
-    const PREFIX: &'static str = "dws_";
-
-    /// Makes one.
-    ///
-    /// # Errors
-    /// When the random source does not answer.
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        let mut bytes = [0_u8; 32];
-        entropy.fill(&mut bytes)?;
-        Ok(Self::from_bytes(&bytes))
-    }
-
-    /// Reads one as a client sent it; `None` when it cannot be one.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        read(Self::PREFIX, text).map(|_| Self(text.into()))
-    }
-
-    /// The text for the client.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-
     /// Another secret, readable only with this one. A secret seals no more than one other: its keystream, HMAC-SHA-256 of a
     /// fixed text under 256 random bits, is as long as what it hides and never used again.
     #[must_use]
@@ -77,12 +98,6 @@ impl SessionSecret {
         // What was generated or parsed decodes to 32 bytes.
         read(Self::PREFIX, self.expose()).unwrap_or_default()
     }
-
-    /// What the store keeps.
-    #[must_use]
-    pub fn hash(&self) -> TokenHash {
-        TokenHash(Sha256::digest(self.expose().as_bytes()).into())
-    }
 }
 
 /// A password for the first sign-in that nobody thought up: 120 random bits in words' length groups that can be read
@@ -100,42 +115,6 @@ pub fn one_time_password(entropy: &dyn Entropy) -> Result<SecretString, EntropyE
         .map(|group| group.iter().map(letter).collect())
         .collect();
     Ok(groups.join("-").into())
-}
-
-/// An API token's secret: as a session's, with a beginning of its own.
-#[derive(Debug)]
-pub struct TokenSecret(SecretString);
-
-impl TokenSecret {
-    const PREFIX: &'static str = "dwt_";
-
-    /// Makes one.
-    ///
-    /// # Errors
-    /// When the random source does not answer.
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        let mut bytes = [0_u8; 32];
-        entropy.fill(&mut bytes)?;
-        Ok(Self(written(Self::PREFIX, &bytes)))
-    }
-
-    /// Reads one as a client sent it; `None` when it cannot be one.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        read(Self::PREFIX, text).map(|_| Self(text.into()))
-    }
-
-    /// The text for the client.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-
-    /// What the store keeps.
-    #[must_use]
-    pub fn hash(&self) -> TokenHash {
-        TokenHash(Sha256::digest(self.expose().as_bytes()).into())
-    }
 }
 
 /// What a client may show as a bearer token.
@@ -163,6 +142,26 @@ impl BearerSecret {
             Self::Token(secret) => secret.hash(),
         }
     }
+}
+
+/// Where something begins in a text that looks like a secret of Doorward's.
+#[must_use]
+pub fn find_secret(text: &str) -> Option<usize> {
+    let prefixes = [SessionSecret::PREFIX, TokenSecret::PREFIX, LinkSecret::PREFIX];
+    prefixes.iter().filter_map(|prefix| text.find(prefix)).min()
+}
+
+/// The text with each of them left out, but for where it stood.
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
+    let (mut clean, mut rest) = (String::new(), text);
+    while let Some((before, secret)) = find_secret(rest).and_then(|at| rest.split_at_checked(at)) {
+        clean.push_str(before);
+        clean.push('…');
+        // Base64url, and the prefix is of the same characters.
+        rest = secret.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    }
+    clean + rest
 }
 
 fn written(prefix: &str, bytes: &[u8; 32]) -> SecretString {
@@ -199,6 +198,26 @@ mod tests {
             assert!(BearerSecret::parse(bad).is_none(), "{bad}");
         }
         assert!(!format!("{token:?}").contains(&token.expose()[4..]));
+    }
+
+    #[test]
+    fn a_links_secret_is_no_bearer() {
+        let link = LinkSecret::generate(&SystemEntropy).unwrap();
+        assert_eq!(LinkSecret::parse(link.expose()).unwrap().hash(), link.hash());
+        assert!(BearerSecret::parse(link.expose()).is_none());
+        assert!(LinkSecret::parse(&link.expose().replace("dwl_", "dws_")).is_none());
+    }
+
+    #[test]
+    fn secrets_are_found_in_texts() {
+        let link = LinkSecret::generate(&SystemEntropy).unwrap();
+        assert_eq!(find_secret(&format!("/x/{}", link.expose())), Some(3));
+        assert_eq!(find_secret("dwt_dws_"), Some(0));
+        assert_eq!(find_secret("/set-password"), None);
+        let words = "554 spam: https://gate.example.org/set-password?token=dwl_AbC-1_9 (and dws_x).";
+        let clean = "554 spam: https://gate.example.org/set-password?token=… (and …).";
+        assert_eq!(without_secrets(words), clean);
+        assert_eq!(without_secrets("451 later"), "451 later");
     }
 
     #[test]

@@ -6,13 +6,14 @@ use serde::Serialize;
 use crate::cli::Format;
 use crate::cli::names::{self, BY_NAME, explained};
 use crate::cli::output::{Output, Table, or_dash};
-use crate::cli::policy::{PolicyArgs, PolicyJson};
+use crate::cli::policy::PolicyArgs;
 use crate::cli::session::Session;
 use crate::cli::user::LanguageArg;
 use crate::domain::account::{Account, AccountStatus, Language};
 use crate::domain::password::PasswordPolicy;
 use crate::domain::query::AccountFilter;
 use crate::graphql::node_id::encode;
+use crate::graphql::types;
 use crate::service::{AccountChanges, AccountInput, PolicyChanges};
 
 #[derive(Debug, Subcommand)]
@@ -254,7 +255,7 @@ struct AccountJson<'a> {
     default_language: Language,
     directory: Option<&'a str>,
     directory_only: bool,
-    password_policy: PolicyJson,
+    password_policy: types::PasswordPolicy,
     created_at: String,
     revision: i64,
 }

@@ -20,7 +20,7 @@ use crate::domain::clock::{Clock, SystemClock};
 use crate::http::playground;
 use crate::mail;
 
-/// Tries the configuration: store, indexes, directories, mail server, GeoIP file, certificate, pages.
+/// Tries the configuration: store, indexes, directories, mail templates and server, GeoIP file, certificate, pages.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
@@ -180,6 +180,7 @@ pub(super) async fn run(common: &Common, args: CheckArgs) -> anyhow::Result<()> 
     }
     store(&config, &mut steps).await?;
     directories(&config, &mut steps).await?;
+    mail_templates(&config, &mut steps).await?;
     mail_server(&config, &mut steps).await?;
     geoip(&config, &mut steps).await?;
     https(&config, &mut steps).await?;
@@ -249,6 +250,18 @@ async fn directories(config: &Config, steps: &mut Steps) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+async fn mail_templates(config: &Config, steps: &mut Steps) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let folder = config.mail.templates.clone();
+    let loaded = tokio::task::spawn_blocking(move || mail::Templates::load(folder.as_deref())).await?;
+    let result = loaded.map(|templates| match templates.own() {
+        0 => "the built-in ones can be filled".to_owned(),
+        1 => "1 of the folder's and the other built-in ones can be filled".to_owned(),
+        own => format!("{own} of the folder's and the other built-in ones can be filled"),
+    });
+    steps.add_result("mail", "templates", &result, Some(began.elapsed()))
 }
 
 async fn mail_server(config: &Config, steps: &mut Steps) -> anyhow::Result<()> {

@@ -13,7 +13,9 @@ mod group;
 mod health;
 mod import;
 mod logging;
+mod mail;
 mod names;
+mod outbox;
 mod output;
 mod password;
 mod policy;
@@ -49,6 +51,7 @@ Examples:
   doorward user create ann@acme --first-name Ann --email ann@example.org --role Support
   doorward user list acme --json | head
   doorward export people.ndjson && doorward import people.ndjson --dry-run
+  doorward mail preview report_weekly --html --out report.html
   DOORWARD_STORE__URL='mongodb://h1,h2,h3/doorward?replicaSet=rs0' doorward serve
 
 Every key of the configuration can come from the environment: DOORWARD_SECTION__KEY.
@@ -112,6 +115,9 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Read an account's directory again: who is new, changed, gone
     Sync(sync::SyncArgs),
+    /// Show the messages that people get
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Fill the store with made-up data in bulk
     Seed(seed::SeedArgs),
     /// Import accounts, users, roles, groups and sign-ins from a file
@@ -175,6 +181,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Serve => serve::run(&session::load_config(common)?).await,
             Command::Demo => demo::run(session::load_config(common)?).await,
             Command::Check(args) => check::run(common, args).await,
+            Command::Mail(command) => mail::run(common, command).await,
             Command::Account(command) => {
                 Session::open(common)
                     .await?
@@ -263,7 +270,7 @@ mod tests {
     #[test]
     fn what_is_not_built_is_not_offered() {
         let help = Cli::command().render_long_help().to_string();
-        for verb in ["mail"] {
+        for verb in ["completions"] {
             assert!(Cli::command().get_subcommands().all(|c| c.get_name() != verb), "{verb}");
         }
         assert!(help.contains("Examples:") && help.contains("doorward demo"), "{help}");

@@ -55,6 +55,11 @@ impl Output {
         told(self.writer.write_all(text.as_bytes()))
     }
 
+    /// The bytes as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        told(self.writer.write_all(bytes))
+    }
+
     /// A line.
     pub(super) fn line(&mut self, text: &str) -> anyhow::Result<()> {
         told(writeln!(self.writer, "{text}"))

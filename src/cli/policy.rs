@@ -1,9 +1,7 @@
 //! The options of an account's password policy.
 
 use clap::Args;
-use serde::Serialize;
 
-use crate::domain::password::PasswordPolicy;
 use crate::service::PolicyChanges;
 
 /// Rules for local passwords, and for wrong ones; what is not given stays, or has its default in a new account.
@@ -46,31 +44,6 @@ impl From<PolicyArgs> for PolicyChanges {
             history: args.history,
             lockout_threshold: args.lockout_threshold,
             lockout_minutes: args.lockout_minutes,
-        }
-    }
-}
-
-/// A policy for scripts.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct PolicyJson {
-    min_length: u32,
-    min_strength: u8,
-    max_age_days: Option<u32>,
-    history: u32,
-    lockout_threshold: u32,
-    lockout_minutes: u32,
-}
-
-impl From<PasswordPolicy> for PolicyJson {
-    fn from(policy: PasswordPolicy) -> Self {
-        Self {
-            min_length: policy.min_length,
-            min_strength: policy.min_strength,
-            max_age_days: policy.max_age_days,
-            history: policy.history,
-            lockout_threshold: policy.lockout_threshold,
-            lockout_minutes: policy.lockout_minutes,
         }
     }
 }

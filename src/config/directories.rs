@@ -69,7 +69,8 @@ pub struct DirectoryConfig {
     /// See `max_failures`.
     #[serde(default = "default_failure_window", with = "humantime_serde")]
     pub failure_window: Duration,
-    /// No refusal is answered earlier than this, so that its time tells nothing.
+    /// No refusal is answered earlier than this, so that its time tells nothing; at most 10 s. Where it is the longer of the
+    /// two, it counts instead of `limits.min_refusal`.
     #[serde(default = "default_min_refusal", with = "humantime_serde")]
     pub min_refusal: Duration,
     /// What happens to people who are in the directory but not yet here.

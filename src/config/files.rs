@@ -12,11 +12,12 @@ const SECRETS: [&str; 3] = ["store.url", "mail.password", "directories.*.bind_pa
 const FILE: &str = "_file";
 
 /// Every key that is a path.
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 8] = [
     "http.tls_certificate",
     "http.tls_key",
     "geoip.database",
     "mail.ca_file",
+    "mail.templates",
     "directories.*.ca_file",
     "directories.*.client_certificate",
     "directories.*.client_key",

@@ -1,6 +1,7 @@
 //! `[mail]`: the server that takes the gateway's messages.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lettre::message::Mailbox;
 use percent_encoding::percent_decode_str;
@@ -11,6 +12,9 @@ use url::Url;
 
 use super::problems::Problems;
 use super::text::{optional_path, optional_secret, parsed};
+use super::{DAY, MAX_DURATION};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The `[mail]` section. `password_file` names a file that holds [`MailConfig::password`].
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +32,31 @@ pub struct MailConfig {
     /// PEM file of a private CA that the server's certificate is checked against.
     #[serde(deserialize_with = "optional_path")]
     pub ca_file: Option<PathBuf>,
+    /// Folder with an operator's own templates and branding, in place of those that are built in.
+    #[serde(deserialize_with = "optional_path")]
+    pub templates: Option<PathBuf>,
+    /// How long the link of an access mail works, from when it is sent; a minute to 30 days.
+    #[serde(with = "humantime_serde")]
+    pub access_link: Duration,
+    /// How long the link of a password reset works, from when it is sent; a minute to 30 days.
+    #[serde(with = "humantime_serde")]
+    pub reset_link: Duration,
+    /// The longest that one attempt to hand a mail over takes, connecting included; a second to ten minutes. A mail is in
+    /// the hand of one process for at least half as long again.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// After a mail was not taken it is tried again after this long, then after twice that, and so on; at least 100 ms.
+    #[serde(with = "humantime_serde")]
+    pub retry_first: Duration,
+    /// The longest wait between two attempts; not less than `retry_first`.
+    #[serde(with = "humantime_serde")]
+    pub retry_longest: Duration,
+    /// A mail that nobody took for this long is given up; not less than `retry_longest`.
+    #[serde(with = "humantime_serde")]
+    pub give_up: Duration,
+    /// Mails that were sent, given up or dropped are forgotten after this long; at least 15 days.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
 }
 
 /// `smtp://USER@HOST:PORT?tls=required|opportunistic|none` or `smtps://USER@HOST:PORT`.
@@ -124,6 +153,14 @@ impl Default for MailConfig {
             password: None,
             from: Mailbox::new(Some("Doorward".to_owned()), address),
             ca_file: None,
+            templates: None,
+            access_link: 3 * DAY,
+            reset_link: HOUR,
+            timeout: Duration::from_secs(60),
+            retry_first: Duration::from_secs(10),
+            retry_longest: HOUR,
+            give_up: 4 * DAY,
+            retention: 30 * DAY,
         }
     }
 }
@@ -145,6 +182,36 @@ impl MailConfig {
             }
         }
         problems.file_exists("mail.ca_file", self.ca_file.as_deref());
+        if self.templates.as_deref().is_some_and(|folder| !folder.is_dir()) {
+            problems.add(
+                "mail.templates",
+                "is no folder; it should be one with templates or branding.toml, or empty",
+            );
+        }
+        for (key, lifetime) in [
+            ("mail.access_link", self.access_link),
+            ("mail.reset_link", self.reset_link),
+        ] {
+            if !(Duration::from_secs(60)..=30 * DAY).contains(&lifetime) {
+                problems.add(key, "should be between 1m and 30d");
+            }
+        }
+        if !(Duration::from_secs(1)..=Duration::from_secs(600)).contains(&self.timeout) {
+            problems.add("mail.timeout", "should be between 1s and 10m");
+        }
+        if self.retry_first < Duration::from_millis(100) {
+            problems.add("mail.retry_first", "should be 100ms or more");
+        }
+        if self.retry_longest < self.retry_first {
+            problems.add("mail.retry_longest", "should not be less than mail.retry_first");
+        }
+        if self.give_up < self.retry_longest || self.give_up > MAX_DURATION {
+            problems.add("mail.give_up", "should be between mail.retry_longest and 100 years");
+        }
+        // What must not be sent twice is known by what was sent: warnings repeat within two weeks.
+        if !(15 * DAY..=MAX_DURATION).contains(&self.retention) {
+            problems.add("mail.retention", "should be between 15d and 100 years");
+        }
     }
 
     pub(super) fn warnings(&self) -> Option<String> {

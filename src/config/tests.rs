@@ -253,6 +253,29 @@ fn secrets_come_from_files() {
 }
 
 #[test]
+fn the_mail_section_takes_what_is_at_its_bounds() {
+    let place = Place::with(
+        "[mail]\ntemplates = \"own\"\naccess_link = \"1m\"\nreset_link = \"30d\"\ntimeout = \"10m\"\nretry_first = \"100ms\"\n\
+         retry_longest = \"100ms\"\ngive_up = \"100ms\"\nretention = \"15d\"\n",
+    );
+    let folder = place.0.path().join("own");
+    fs::create_dir(&folder).unwrap();
+    let mail = place.load(&[]).unwrap().mail;
+    assert_eq!(mail.templates.as_deref(), Some(folder.as_path()));
+    assert_eq!(
+        (mail.access_link, mail.reset_link),
+        (Duration::from_secs(60), Duration::from_secs(30 * 86_400))
+    );
+    assert_eq!(mail.timeout, Duration::from_secs(600));
+    let tenth = Duration::from_millis(100);
+    assert_eq!(
+        (mail.retry_first, mail.retry_longest, mail.give_up),
+        (tenth, tenth, tenth)
+    );
+    assert_eq!(mail.retention, Duration::from_secs(15 * 86_400));
+}
+
+#[test]
 fn a_secret_is_given_once_and_its_file_must_be_readable() {
     let place = Place::with("[mail]\nurl = \"smtp://u@h\"\npassword = \"a\"\npassword_file = \"b\"\n");
     assert_eq!(
@@ -456,8 +479,49 @@ fn each_section_refuses_what_makes_no_sense() {
         ("[audit]\nretention = \"23h\"", "audit.retention is shorter than a day"),
         ("[audit]\nretention = \"101years\"", "audit.retention is too long"),
         ("[limits]\nquery_complexity = 0", "limits.query_complexity"),
+        (
+            "[limits]\nmin_refusal = \"10001ms\"",
+            "limits.min_refusal is too long; it should be at most \"10s\"",
+        ),
         ("[limits]\nbody_bytes = 1023", "limits.body_bytes"),
         ("[geoip]\ndatabase = \"none.mmdb\"", "geoip.database"),
+        ("[mail]\ntemplates = \"none\"", "mail.templates is no folder"),
+        ("[mail]\ntemplates = \"doorward.toml\"", "mail.templates is no folder"),
+        (
+            "[mail]\naccess_link = \"59s\"",
+            "mail.access_link should be between 1m and 30d",
+        ),
+        ("[mail]\naccess_link = \"31d\"", "mail.access_link should be"),
+        (
+            "[mail]\nreset_link = \"0s\"",
+            "mail.reset_link should be between 1m and 30d",
+        ),
+        (
+            "[mail]\ntimeout = \"999ms\"",
+            "mail.timeout should be between 1s and 10m",
+        ),
+        (
+            "[mail]\ntimeout = \"601s\"",
+            "mail.timeout should be between 1s and 10m",
+        ),
+        (
+            "[mail]\nretry_first = \"99ms\"",
+            "mail.retry_first should be 100ms or more",
+        ),
+        (
+            "[mail]\nretry_longest = \"9s\"",
+            "mail.retry_longest should not be less than mail.retry_first",
+        ),
+        (
+            "[mail]\ngive_up = \"59m\"",
+            "mail.give_up should be between mail.retry_longest and",
+        ),
+        ("[mail]\ngive_up = \"101years\"", "mail.give_up should be"),
+        (
+            "[mail]\nretention = \"23h\"",
+            "mail.retention should be between 15d and",
+        ),
+        ("[mail]\nretention = \"101years\"", "mail.retention should be"),
         ("[mail]\nurl = \"http://h\"", "mail.url is not a mail server's URL"),
         ("[mail]\nurl = \"smtp://u:p@h\"", "mail.url carries a password"),
         ("[mail]\nurl = \"smtp://h?tls=maybe\"", "mail.url has an option"),
@@ -479,8 +543,9 @@ fn each_section_refuses_what_makes_no_sense() {
         let lines = Place::with(toml).lines(&[]);
         assert!(lines[0].contains(expected), "{toml}: {lines:#?}");
     }
-    let off = load("[limits]\nsign_in_per_address = 0\nsign_in_per_login = 0\n").limits;
+    let off = load("[limits]\nsign_in_per_address = 0\nsign_in_per_login = 0\nmin_refusal = \"0s\"\n").limits;
     assert_eq!((off.sign_in_per_address, off.sign_in_per_login), (0, 0));
+    assert_eq!(off.min_refusal, Duration::ZERO);
 }
 
 #[test]

@@ -33,6 +33,15 @@ pub enum CheckOutcome {
     Skipped,
 }
 
+/// Whose words the detail of a step is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Words {
+    /// The product's own, which every administrator may read.
+    Own,
+    /// Those of a server or of a library, for operators only.
+    Quoted,
+}
+
 /// Where steps are written down, or are not: a sign-in goes the same way without anybody looking.
 #[derive(Debug)]
 pub(super) struct Trail(Option<Mutex<Vec<CheckStep>>>);
@@ -62,12 +71,13 @@ impl Trail {
         began: Moment,
         detail: impl FnOnce() -> String,
     ) {
-        self.push(server, name, outcome, began, false, detail);
+        self.push(server, name, outcome, began, Words::Own, detail);
     }
 
     /// A step that failed, in the words of whoever let it fail.
     pub fn fail(&self, server: &Arc<str>, name: &'static str, began: Moment, error: &DirectoryError) {
-        self.push(server, name, CheckOutcome::Failed, began, true, || error.to_string());
+        let detail = || error.to_string();
+        self.push(server, name, CheckOutcome::Failed, began, Words::Quoted, detail);
     }
 
     /// A step with a detail that only operators read.
@@ -79,7 +89,7 @@ impl Trail {
         began: Moment,
         detail: impl FnOnce() -> String,
     ) {
-        self.push(server, name, outcome, began, true, detail);
+        self.push(server, name, outcome, began, Words::Quoted, detail);
     }
 
     fn push(
@@ -88,7 +98,7 @@ impl Trail {
         name: &'static str,
         outcome: CheckOutcome,
         began: Moment,
-        is_quote: bool,
+        words: Words,
         detail: impl FnOnce() -> String,
     ) {
         let Some(steps) = &self.0 else { return };
@@ -97,7 +107,7 @@ impl Trail {
             name,
             outcome,
             detail: detail(),
-            is_quote,
+            is_quote: words == Words::Quoted,
             duration: began.elapsed(),
         };
         // Nothing can panic while the lock is held.

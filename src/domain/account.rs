@@ -104,6 +104,20 @@ pub enum Language {
     Ru,
 }
 
+impl Language {
+    /// That of a language tag (BCP 47), such as `ru-RU`; `None` for any other.
+    #[must_use]
+    pub fn of_tag(tag: &str) -> Option<Self> {
+        let primary = tag.trim().split(['-', '_']).next()?;
+        let is = |code: &str| primary.eq_ignore_ascii_case(code);
+        if is("en") {
+            Some(Self::En)
+        } else {
+            is("ru").then_some(Self::Ru)
+        }
+    }
+}
+
 /// One tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Account {

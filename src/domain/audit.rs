@@ -22,6 +22,8 @@ pub enum TargetType {
     Group,
     /// An API token.
     ApiToken,
+    /// A mail of the outbox.
+    Mail,
 }
 
 /// One field, before and after; a secret reads "changed".

@@ -71,6 +71,8 @@ ids! {
     AvatarId,
     /// Names an API token; not the secret that it is.
     ApiTokenId,
+    /// Names a mail of the outbox.
+    MailId,
 }
 
 /// A UUID of version 7 for the moment `at`.

@@ -12,6 +12,7 @@ use crate::domain::audit::{AuditEntry, TargetType};
 use crate::domain::group::Group;
 use crate::domain::ids::{AccountId, GroupId, RoleId, UserId};
 use crate::domain::login_event::{LoginEvent, LoginMethod, LoginOutcome};
+use crate::domain::mail::Mail;
 use crate::domain::page::{Position, SortKey};
 use crate::domain::role::Role;
 use crate::domain::text::fold;
@@ -219,6 +220,15 @@ pub fn login_event_position(event: &LoginEvent) -> Position {
     Position {
         key: SortKey::Time(Some(event.at)),
         id: event.id.as_uuid(),
+    }
+}
+
+/// Where a mail stands in the outbox, newest first.
+#[must_use]
+pub fn mail_position(mail: &Mail) -> Position {
+    Position {
+        key: SortKey::Time(Some(mail.created_at)),
+        id: mail.id.as_uuid(),
     }
 }
 

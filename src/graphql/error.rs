@@ -137,6 +137,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::Hash(error @ HashError::Busy) => Self::unavailable(&error),
             ServiceError::Hash(error) => Self::internal(&error),
             ServiceError::Entropy(error) => Self::internal(&error),
+            error @ ServiceError::Mail(_) => Self::internal(&error),
             ServiceError::Stopped(detail) => Self::unavailable(&detail),
         }
     }
@@ -241,7 +242,9 @@ impl From<service::ErrorCode> for ErrorCode {
             S::PasswordMustChange => Self::PasswordMustChange,
             S::DirectoryUnavailable => Self::DirectoryUnavailable,
             S::RateLimited => Self::RateLimited,
+            S::ExpiredLink => Self::ExpiredLink,
             S::MailOff => Self::MailOff,
+            S::NoAddress => Self::NoAddress,
         }
     }
 }

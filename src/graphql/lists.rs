@@ -1,5 +1,7 @@
 //! The lists of the schema, wherever they stand: arguments read, filters narrowed to the place, pages batched.
 
+use std::sync::Arc;
+
 use async_graphql::Context;
 
 use crate::access::{Denied, Reach};
@@ -10,8 +12,8 @@ use crate::graphql::loaders::CountKey;
 use crate::graphql::paging::{Connection, PageArguments};
 use crate::graphql::types::filters::tags;
 use crate::graphql::types::{
-    Account, AccountFilter, AccountOrder, AuditEntry, AuditFilter, Group, LoginEvent, LoginEventFilter, NamedFilter,
-    Role, User, UserFilter, UserOrder,
+    Account, AccountFilter, AccountOrder, AuditEntry, AuditFilter, Group, LoginEvent, LoginEventFilter, Mail,
+    MailFilter, NamedFilter, Role, User, UserFilter, UserOrder,
 };
 
 /// Somebody signed in: lists are for nobody else.
@@ -143,5 +145,25 @@ pub(super) async fn accounts(
         &request,
         tag,
         Some(CountKey::Accounts(filter)),
+    ))
+}
+
+/// The outbox, for operators.
+pub(super) async fn mails(
+    ctx: &Context<'_>,
+    filter: Option<MailFilter>,
+    page: PageArguments,
+) -> ApiResult<Connection<Mail>> {
+    let state = state(ctx)?;
+    state.caller().principal().operator()?;
+    let request = page.read(tags::MAILS)?;
+    let filter = filter.unwrap_or_default().read()?;
+    let page = state.caller().mails(&filter, &request).await?;
+    state.spend(page.items.len())?;
+    Ok(Connection::new(
+        page.map(|mail| Mail(Arc::new(mail))),
+        &request,
+        tags::MAILS,
+        Some(CountKey::Mails(filter)),
     ))
 }

@@ -19,6 +19,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::group::Group;
 use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
 use crate::domain::login_event::LoginEvent;
+use crate::domain::mail::MailFilter;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{AccountFilter, AuditFilter, LoginEventFilter, NamedFilter, UserFilter, UserOrder};
 use crate::domain::role::Role;
@@ -126,6 +127,8 @@ where
 pub enum CountKey {
     /// Accounts, for operators.
     Accounts(AccountFilter),
+    /// Mails, for operators.
+    Mails(MailFilter),
     /// Users.
     Users(UserFilter),
     /// Roles.
@@ -417,10 +420,14 @@ async fn counts(caller: Caller, keys: Vec<CountKey>) -> Found<CountKey, u64> {
     let mut found = HashMap::new();
     for key in keys {
         match key {
-            // One list in the whole schema: there is nothing to batch.
+            // One list each in the whole schema: there is nothing to batch.
             CountKey::Accounts(filter) => {
                 let count = caller.count_accounts(&filter).await?;
                 found.insert(CountKey::Accounts(filter), count);
+            }
+            CountKey::Mails(filter) => {
+                let count = caller.count_mails(&filter).await?;
+                found.insert(CountKey::Mails(filter), count);
             }
             CountKey::Users(filter) => users.push(filter),
             CountKey::Roles(filter) => roles.push(filter),

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use crate::domain::audit::TargetType;
-use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{
+    AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, MailId, RoleId, SessionId, UserId,
+};
 
 /// An identifier that has a place in the API.
 pub trait NodeId: Copy {
@@ -42,6 +44,7 @@ node_ids! {
     SessionId = b'S',
     AuditEntryId = b'L',
     ApiTokenId = b'T',
+    MailId = b'M',
 }
 
 /// The identifier as clients see it.
@@ -59,6 +62,7 @@ pub fn encode_target(target: TargetType, uuid: Uuid) -> ID {
         TargetType::Role => RoleId::KIND,
         TargetType::Group => GroupId::KIND,
         TargetType::ApiToken => ApiTokenId::KIND,
+        TargetType::Mail => MailId::KIND,
     };
     encode_raw(kind, uuid)
 }

@@ -12,7 +12,8 @@ use crate::graphql::node_id;
 use crate::graphql::paging::{Connection, PageArguments, page_cost};
 use crate::graphql::types::{
     Account, AccountFilter, AccountOrder, ApiToken, AuditEntry, AuditFilter, Directory, Group, LoginEvent,
-    LoginEventFilter, LoginExplanation, NamedFilter, Node, Role, User, UserFilter, UserOrder, Viewer, load_nodes,
+    LoginEventFilter, LoginExplanation, Mail, MailFilter, NamedFilter, Node, Role, User, UserFilter, UserOrder, Viewer,
+    load_nodes,
 };
 
 /// The most identifiers that `nodes` takes.
@@ -226,6 +227,26 @@ impl Query {
         let explained = async { Ok(signed_in(ctx)?.caller().explain_login(&login).await?) };
         let explained = explained.await.transpose()?;
         Some(explained.map(LoginExplanation::from))
+    }
+
+    /// Operators: the outbox, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn mail_queue(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<MailFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<ApiResult<Connection<Mail>>> {
+        let page = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        Some(lists::mails(ctx, filter, page).await)
     }
 
     /// What was changed, newest first; takes audit:read.

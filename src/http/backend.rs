@@ -11,7 +11,7 @@ use crate::auth::BearerSecret;
 use crate::domain::ids::AvatarId;
 use crate::domain::login_event::EventOrigin;
 use crate::graphql::{Answer, Api, RequestContext};
-use crate::service::{self, Place};
+use crate::service::{self, LinkSeen, NewPasswordByLink, Place, SignedIn};
 use crate::store;
 
 /// What the endpoints ask of the layers behind them. [`Api`] is the real one; the seam lets the rules of HTTP be tested
@@ -46,6 +46,18 @@ pub trait Backend: Debug + Send + Sync {
     /// # Errors
     /// Those of the store.
     async fn avatar(&self, id: AvatarId, size: u32) -> service::Result<Option<(&'static str, Vec<u8>)>>;
+
+    /// Looks at a link from a mail, and changes nothing; `None`: there is none with that secret.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn look_at_link(&self, token: &str) -> service::Result<Option<LinkSeen>>;
+
+    /// Sets a password by such a link, and opens a session.
+    ///
+    /// # Errors
+    /// Problems with `token` or `newPassword`, or with who it is for; those of the store.
+    async fn redeem_link(&self, new: NewPasswordByLink) -> service::Result<SignedIn>;
 
     /// Does the store answer?
     ///
@@ -82,6 +94,14 @@ impl Backend for Api {
 
     async fn avatar(&self, id: AvatarId, size: u32) -> service::Result<Option<(&'static str, Vec<u8>)>> {
         self.services().avatar(id, size).await
+    }
+
+    async fn look_at_link(&self, token: &str) -> service::Result<Option<LinkSeen>> {
+        self.services().look_at_link(token).await
+    }
+
+    async fn redeem_link(&self, new: NewPasswordByLink) -> service::Result<SignedIn> {
+        self.services().redeem_link(new).await
     }
 
     async fn ping(&self) -> store::Result<()> {

@@ -200,7 +200,8 @@ pub(super) fn no_identity(error: ServiceError) -> Refusal {
         | ServiceError::Problems(_)
         | ServiceError::Denied(_)
         | ServiceError::Hash(_)
-        | ServiceError::Entropy(_) => Refusal::internal(),
+        | ServiceError::Entropy(_)
+        | ServiceError::Mail(_) => Refusal::internal(),
     }
 }
 

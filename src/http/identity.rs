@@ -28,7 +28,9 @@ impl Credentials {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut lines = headers.get_all(AUTHORIZATION).iter();
         match (lines.next(), lines.next()) {
-            (None, _) => cookie(headers).map_or(Self::None, |text| Self::Cookie(SessionSecret::parse(text))),
+            (None, _) => {
+                cookie(headers, COOKIE_NAME).map_or(Self::None, |text| Self::Cookie(SessionSecret::parse(text)))
+            }
             (Some(_), Some(_)) => Self::Malformed("there is more than one Authorization header; send one"),
             (Some(line), None) => Self::of_authorization(line.to_str().unwrap_or_default()),
         }
@@ -51,15 +53,15 @@ fn authorization(text: &str) -> Credentials {
 /// What is said of a token that opens nothing, whatever the reason: a client learns no more.
 pub(super) const NOT_VALID: &str = "the bearer token is not valid, or not any more; sign in again";
 
-/// The cookie's value. Of several the first: browsers send the one of the longest path first.
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// A cookie's value. Of several the first: browsers send the one of the longest path first.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.split_once('='))
-        .find(|(name, _)| name.trim() == COOKIE_NAME)
+        .find(|(given, _)| given.trim() == name)
         .map(|(_, value)| value.trim())
 }
 

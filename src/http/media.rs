@@ -1,7 +1,9 @@
-//! Media types: what the client accepts, what it sends.
+//! Media types and languages: what the client accepts, what it sends.
 
 use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE};
+
+use crate::domain::account::Language;
 
 /// The form of an answer (GraphQL over HTTP, draft of June 2025, "Media Types").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,22 @@ impl Media {
     }
 }
 
-/// One element of `Accept`.
+/// The language that the client likes best of ours (RFC 9110 §12.5.4), the first of several; English when it wants none.
+pub(super) fn language(headers: &HeaderMap) -> Language {
+    let lines = headers.get_all(ACCEPT_LANGUAGE);
+    let mut best = (Language::default(), 0.0);
+    for element in lines.iter().filter_map(|l| l.to_str().ok()).flat_map(|l| l.split(',')) {
+        if let Some(Range { name, weight }) = Range::parse(element)
+            && let Some(language) = Language::of_tag(&name)
+            && weight > best.1
+        {
+            best = (language, weight);
+        }
+    }
+    best.0
+}
+
+/// One element of `Accept` or `Accept-Language`.
 struct Range {
     name: String,
     weight: f32,
@@ -167,6 +184,26 @@ mod tests {
             assert_eq!(Media::accepted(&headers), expected, "{accept}");
         }
         assert_eq!(Media::accepted(&HeaderMap::new()), json);
+    }
+
+    #[test]
+    fn the_language_that_the_client_likes_best() {
+        let cases = [
+            ("ru", Language::Ru),
+            ("ru-RU,ru;q=0.9,en-US;q=0.8", Language::Ru),
+            ("en-GB, ru", Language::En),
+            ("en;q=0.3, RU-ru;q=0.4", Language::Ru),
+            ("de, fr;q=0.9, ru;q=0.1", Language::Ru),
+            ("ru;q=0", Language::En),
+            ("ru;q=x, *", Language::En),
+            ("rus, de", Language::En),
+            ("", Language::En),
+        ];
+        for (accepted, expected) in cases {
+            let headers = HeaderMap::from_iter([(ACCEPT_LANGUAGE, HeaderValue::from_static(accepted))]);
+            assert_eq!(language(&headers), expected, "{accepted}");
+        }
+        assert_eq!(language(&HeaderMap::new()), Language::En);
     }
 
     #[test]

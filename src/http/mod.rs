@@ -16,6 +16,7 @@ pub mod playground;
 mod refusal;
 mod same_origin;
 mod server;
+mod set_password;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -97,6 +98,7 @@ pub struct HttpState {
     settings: Arc<HttpSettings>,
     own_origins: Arc<OwnOrigins>,
     request_ids: Arc<RequestIds>,
+    entropy: Arc<dyn Entropy>,
     sockets: Sockets,
     metrics: Arc<Metrics>,
 }
@@ -111,7 +113,7 @@ impl fmt::Debug for HttpState {
 }
 
 impl HttpState {
-    /// `directories` tells how the directories are, for `/readyz` and `/metrics`, which shows what `registry` has; `entropy` gives the start of the requests' ids.
+    /// `directories` tells how the directories are, for `/readyz` and `/metrics`, which shows what `registry` has; `entropy` gives the start of the requests' ids, and what forms are known by.
     ///
     /// # Errors
     /// When the random source does not answer.
@@ -121,14 +123,15 @@ impl HttpState {
         directories: Directories,
         registry: Registry,
         settings: HttpSettings,
-        entropy: &dyn Entropy,
+        entropy: Arc<dyn Entropy>,
     ) -> Result<Self, EntropyError> {
         Ok(Self {
             backend,
             origins,
             own_origins: Arc::new(OwnOrigins::new(settings.public_url.clone(), settings.tls)),
             settings: Arc::new(settings),
-            request_ids: Arc::new(RequestIds::new(entropy)?),
+            request_ids: Arc::new(RequestIds::new(entropy.as_ref())?),
+            entropy,
             sockets: Sockets::default(),
             metrics: Arc::new(Metrics::new(registry, Arc::clone(&directories))),
             directories,
@@ -143,6 +146,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/graphql", graphql)
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .route("/avatars/{id}", get(avatars::avatar))
+        .route("/set-password", set_password::route())
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))

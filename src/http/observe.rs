@@ -3,6 +3,7 @@
 //! The line names method and path and never the query string, a header, a body or a variable: those hold tokens, passwords
 //! and links.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use tracing::Instrument as _;
 
 use super::HttpState;
 use super::metrics::Metrics;
+use crate::auth::find_secret;
 use crate::domain::clock::{Entropy, EntropyError};
 use crate::domain::login_event::EventOrigin;
 use crate::origin::Origin;
@@ -48,7 +50,8 @@ pub(super) async fn observe(
 ) -> Response {
     let origin = event_origin(state.origins.of(peer.ip(), request.headers()));
     let id = state.request_ids.next();
-    let path = request.uri().path();
+    let path = fit_to_read(request.uri().path());
+    let path = path.as_ref();
     let span = tracing::info_span!("request", id, method = %request.method(), path, client = %origin.ip);
     let mut line = Line {
         metrics: Arc::clone(&state.metrics),
@@ -94,6 +97,15 @@ impl Drop for Line {
     }
 }
 
+/// A path without what a mail program made part of it: one that escapes the `?` of a link leaves its token in the path.
+fn fit_to_read(path: &str) -> Cow<'_, str> {
+    let escaped = path.to_ascii_lowercase().find("%3f");
+    match escaped.into_iter().chain(find_secret(path)).min() {
+        Some(end) => Cow::Owned(format!("{}…", path.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(path),
+    }
+}
+
 fn event_origin(origin: Origin) -> EventOrigin {
     let Origin { ip, client, location } = origin;
     EventOrigin {
@@ -103,5 +115,24 @@ fn event_origin(origin: Origin) -> EventOrigin {
         operating_system: client.operating_system,
         device: client.device,
         user_agent: client.user_agent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_was_mangled_does_not_show_its_token() {
+        let token = format!("dwl_{}", "A".repeat(43));
+        for (path, shown) in [
+            ("/set-password".to_owned(), "/set-password"),
+            (format!("/set-password%3Ftoken={token}"), "/set-password…"),
+            (format!("/set-password%3ftoken%3D{token}"), "/set-password…"),
+            (format!("/set-password&token={token}"), "/set-password&token=…"),
+            (format!("/set-password/{token}"), "/set-password/…"),
+        ] {
+            assert_eq!(fit_to_read(&path), shown);
+        }
     }
 }

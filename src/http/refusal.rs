@@ -83,6 +83,11 @@ impl Refusal {
         }
     }
 
+    /// Its status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The answer in that form.
     pub(super) fn into_response(self, media: Media) -> Response {
         let body = json!({ "errors": [{ "message": self.message, "extensions": { "code": self.code } }] });

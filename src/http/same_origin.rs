@@ -57,6 +57,18 @@ impl OwnOrigins {
         }
     }
 
+    /// Was a form sent from a page of ours? Forms of pages with `Referrer-Policy: no-referrer` come with `Origin: null`
+    /// (Fetch, "append a request `Origin` header"), as do those of anybody's sandboxed frame: it says nothing.
+    pub(super) fn of_form(&self, headers: &HeaderMap, uri: &Uri) -> FormSource {
+        if !headers.contains_key(SEC_FETCH_SITE) && all(headers, &ORIGIN, |origin| origin == "null") {
+            return FormSource::Unsaid;
+        }
+        match self.check(headers, uri) {
+            Ok(()) => FormSource::Ours,
+            Err(why) => FormSource::Foreign(why),
+        }
+    }
+
     /// May this upgrade to a WebSocket rely on the session's cookie?
     ///
     /// Browsers ask for one from any page and without asking first, but always say which (RFC 6455 §10.2), so a request
@@ -92,7 +104,18 @@ impl OwnOrigins {
     }
 }
 
-/// Is the header there, and does every line of it hold?
+/// What a form's request says about the page that it was sent from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FormSource {
+    /// It is ours.
+    Ours,
+    /// It is not, for that reason.
+    Foreign(&'static str),
+    /// It may be anybody's.
+    Unsaid,
+}
+
+/// Does every line of the header hold, if there are any?
 fn all(headers: &HeaderMap, name: &HeaderName, holds: impl Fn(&str) -> bool) -> bool {
     headers
         .get_all(name)
@@ -192,6 +215,40 @@ mod tests {
         assert!(!passes(&[("origin", "null")]));
         assert!(!passes(&[("origin", PUBLIC), ("origin", "https://evil.test")]));
         assert!(!passes(&[("sec-fetch-site", "cross-site"), ("origin", PUBLIC)]));
+    }
+
+    #[test]
+    fn a_form_says_where_it_comes_from_or_leaves_it_open() {
+        let own = OwnOrigins::new(Url::parse(PUBLIC).unwrap(), false);
+        let of = |headers: &[(&'static str, &'static str)]| {
+            let map = headers
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            own.of_form(&map.collect(), &Uri::from_static("/set-password"))
+        };
+        let (same, null) = (("sec-fetch-site", "same-origin"), ("origin", "null"));
+        let (public, evil) = (("origin", PUBLIC), ("origin", "https://evil.test"));
+        for ours in [&[same][..], &[same, null], &[same, evil], &[public]] {
+            assert_eq!(of(ours), FormSource::Ours, "{ours:?}");
+        }
+        for site in ["cross-site", "same-site", "none", ""] {
+            for origin in [null, public] {
+                let headers = [("sec-fetch-site", site), origin];
+                assert!(matches!(of(&headers), FormSource::Foreign(_)), "{headers:?}");
+            }
+        }
+        for foreign in [
+            &[evil][..],
+            &[public, evil],
+            &[null, evil],
+            &[null, public],
+            &[("origin", "")],
+        ] {
+            assert!(matches!(of(foreign), FormSource::Foreign(_)), "{foreign:?}");
+        }
+        for unsaid in [&[][..], &[null], &[("content-type", "application/json")]] {
+            assert_eq!(of(unsaid), FormSource::Unsaid, "{unsaid:?}");
+        }
     }
 
     #[test]

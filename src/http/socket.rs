@@ -335,7 +335,8 @@ async fn admit(
                 | ServiceError::Problems(_)
                 | ServiceError::Denied(_)
                 | ServiceError::Hash(_)
-                | ServiceError::Entropy(_) => Ending::INTERNAL,
+                | ServiceError::Entropy(_)
+                | ServiceError::Mail(_) => Ending::INTERNAL,
             })
         }
         Err(_) => Err(Ending::TRY_LATER),

@@ -1,40 +1,27 @@
-//! The server that takes Doorward's messages.
+//! Doorward's messages: what they say in each language, what they are as MIME, and the server that takes them.
+//!
+//! [`Templates`] turns a [`Mail`](crate::domain::mail::Mail) into text and HTML, [`message`] makes an RFC 5322 message of
+//! that, and [`Sender`] hands it to the server and tells what came of it.
 
+mod branding;
 mod check;
+mod context;
+mod countries;
+mod error;
+mod message;
+mod plot;
+pub mod samples;
+mod sender;
+mod templates;
+#[cfg(test)]
+mod tests;
+mod text;
 mod transport;
-
-use std::io;
-use std::path::PathBuf;
+mod words;
 
 pub use check::check;
-
-/// What is wrong with the mail server.
-#[derive(Debug, thiserror::Error)]
-pub enum MailError {
-    /// The CA file cannot be read.
-    #[error("cannot read mail.ca_file {}: {source}", path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// The CA file is no PEM file of certificates, or TLS cannot be set up.
-    #[error("TLS for {server} cannot be set up: {reason}; mail.ca_file must be a PEM file of certificates")]
-    Tls {
-        /// Host and port.
-        server: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The server did not take the connection, the encryption or the user.
-    #[error("{server}: {reason}; {right}")]
-    Server {
-        /// Host and port.
-        server: String,
-        /// What it said, or what did not work.
-        reason: String,
-        /// What to look at.
-        right: &'static str,
-    },
-}
+pub use error::{MailError, SendError};
+pub use lettre::Message;
+pub use message::message;
+pub use sender::Sender;
+pub use templates::{InlineImage, LinkText, Rendered, Templates};

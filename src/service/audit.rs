@@ -2,6 +2,8 @@
 
 mod fields;
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -10,11 +12,15 @@ pub(super) use fields::{
 };
 
 use crate::access::{Principal, Reach};
+use crate::domain::account::Account;
 use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
-use crate::domain::ids::{AccountId, AuditEntryId, GroupId, RoleId};
+use crate::domain::ids::{AccountId, AuditEntryId, GroupId, RoleId, UserId};
+use crate::domain::login_event::Impersonator;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::AuditFilter;
+use crate::domain::user::User;
 use crate::service::history::Scoped;
+use crate::service::users::qualified;
 use crate::service::{Caller, Result, Services};
 
 /// What was done to which object.
@@ -33,30 +39,67 @@ pub(super) struct Action<'a> {
     pub changes: Vec<FieldChange>,
 }
 
+/// Who does something, as the audit log tells it.
+#[derive(Debug, Clone)]
+pub(super) struct Actor {
+    /// In words; see [`AuditEntry::actor`].
+    name: String,
+    user: Option<UserId>,
+    impersonator: Option<Impersonator>,
+    ip: Option<IpAddr>,
+}
+
+impl Actor {
+    /// A user, who asks from there without a session.
+    pub fn user(user: &User, account: &Account, ip: IpAddr) -> Self {
+        Self {
+            name: qualified(user, &account.name),
+            user: Some(user.id),
+            impersonator: None,
+            ip: Some(ip),
+        }
+    }
+
+    /// The directory of that name, by what it says.
+    pub fn directory(name: &str) -> Self {
+        Self {
+            name: format!("directory {name}"),
+            user: None,
+            impersonator: None,
+            ip: None,
+        }
+    }
+}
+
 impl Caller {
-    /// The entry for what this caller does now.
-    pub(super) fn audit(&self, action: Action<'_>) -> Result<AuditEntry> {
-        let services = &self.services;
-        let (actor, actor_user, impersonator) = match self.principal() {
+    /// Who this caller is, for entries that are made later.
+    pub(super) fn actor(&self) -> Actor {
+        let (name, user, impersonator) = match self.principal() {
             Principal::Person(p) => (p.qualified_login(), Some(p.user.id), p.session.impersonator().cloned()),
             Principal::Token(t) => (format!("token {}", t.qualified_name()), None, None),
             Principal::CommandLine => ("command line".to_owned(), None, None),
             Principal::Nobody => ("nobody".to_owned(), None, None),
         };
-        Ok(AuditEntry {
-            id: AuditEntryId::generate(services.clock.as_ref(), services.entropy.as_ref())?,
-            account: action.account,
-            at: self.now(),
-            actor,
-            actor_user,
+        Actor {
+            name,
+            user,
             impersonator,
             ip: self.ip,
-            action: action.name.to_owned(),
-            target_type: action.target_type,
-            target_id: action.target_id,
-            target_name: action.target_name,
-            changes: action.changes,
-        })
+        }
+    }
+
+    /// The entry for what this caller does now.
+    pub(super) fn audit(&self, action: Action<'_>) -> Result<AuditEntry> {
+        self.services.audit(self.actor(), action)
+    }
+
+    /// Who really does something, in words, for those whom it concerns; empty for somebody at the command line.
+    pub(super) fn in_words(&self) -> String {
+        if matches!(self.principal(), Principal::CommandLine) {
+            return String::new();
+        }
+        let impersonator = self.principal().person().and_then(|p| p.session.impersonator());
+        impersonator.map_or_else(|| self.actor().name, |really| really.name.clone())
     }
 
     /// See [`Services::named`].
@@ -112,6 +155,24 @@ impl Caller {
 }
 
 impl Services {
+    /// The entry for what somebody does now.
+    pub(super) fn audit(&self, actor: Actor, action: Action<'_>) -> Result<AuditEntry> {
+        Ok(AuditEntry {
+            id: AuditEntryId::generate(self.clock.as_ref(), self.entropy.as_ref())?,
+            account: action.account,
+            at: self.clock.now(),
+            actor: actor.name,
+            actor_user: actor.user,
+            impersonator: actor.impersonator,
+            ip: actor.ip,
+            action: action.name.to_owned(),
+            target_type: action.target_type,
+            target_id: action.target_id,
+            target_name: action.target_name,
+            changes: action.changes,
+        })
+    }
+
     /// The same changes of a user with the names of roles and groups in place of their identifiers: those may be gone when
     /// the log is read.
     pub(super) async fn named(&self, mut changes: Vec<FieldChange>) -> Result<Vec<FieldChange>> {

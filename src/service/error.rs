@@ -51,8 +51,12 @@ pub enum ErrorCode {
     DirectoryUnavailable,
     /// Too many attempts.
     RateLimited,
+    /// A link from a mail does not work: it was used, replaced, or its time has passed.
+    ExpiredLink,
     /// Mail is off.
     MailOff,
+    /// The user has no address to write to.
+    NoAddress,
 }
 
 /// One thing that a person can put right.
@@ -86,9 +90,15 @@ impl Problem {
     /// A problem of one field.
     #[must_use]
     pub fn at(path: &[&str], code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::new(code, message).of(path)
+    }
+
+    /// The same problem, of that field.
+    #[must_use]
+    pub fn of(self, path: &[&str]) -> Self {
         Self {
             path: path.iter().map(|&p| p.to_owned()).collect(),
-            ..Self::new(code, message)
+            ..self
         }
     }
 
@@ -112,6 +122,18 @@ impl Problems {
     /// Adds one.
     pub fn push(&mut self, problem: Problem) {
         self.0.push(problem);
+    }
+
+    /// Notes what is wrong as wrong with the field; what else went wrong is the caller's.
+    ///
+    /// # Errors
+    /// Whatever is no [`ServiceError::Problems`].
+    pub fn note(&mut self, path: &[&str], checked: Result<(), ServiceError>) -> Result<(), ServiceError> {
+        match checked {
+            Err(ServiceError::Problems(found)) => self.0.extend(found.into_iter().map(|problem| problem.of(path))),
+            other => other?,
+        }
+        Ok(())
     }
 
     /// The value, or `None` after noting what is wrong with the field.
@@ -150,6 +172,9 @@ pub enum ServiceError {
     /// Nothing random could be had.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// A mail could not be written.
+    #[error("a mail could not be written: {0}")]
+    Mail(String),
     /// A task of Doorward's own came to an end (the process is stopping).
     #[error("a task was not finished: {0}")]
     Stopped(String),

@@ -95,8 +95,11 @@ impl Caller {
             };
             let event = self.impersonation_event(&opened.session, &user, &account, &impersonation)?;
             let audit = self.impersonation_entry("impersonateUser", &user, &account, &impersonation, Some(minutes))?;
-            match self.store().open_impersonation(&opened, &event, &audit).await {
+            let notice = self.notice_of_impersonation(&account, &user, &impersonation, minutes)?;
+            let mails = Vec::from_iter(notice);
+            match self.store().open_impersonation(&opened, &event, &audit, &mails).await {
                 Ok(()) => {
+                    self.services.post.announce(&mails);
                     let roles = self.store().roles_by_ids(&user.roles()).await?;
                     let identity = Identity {
                         session: opened.session,

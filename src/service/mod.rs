@@ -7,10 +7,12 @@ mod avatars;
 mod directories;
 mod error;
 mod first_start;
+mod floor;
 mod groups;
 mod history;
 mod impersonation;
 mod lockout;
+mod mail;
 mod meters;
 mod passwords;
 mod presence;
@@ -41,6 +43,7 @@ pub use error::{ErrorCode, Problem, Problems, Result, ServiceError};
 pub use first_start::FirstOperator;
 pub use groups::{ExistingGroups, GroupChanges, GroupInput, GroupWrites};
 pub use impersonation::ImpersonationInput;
+pub use mail::{Alert, LinkSeen, NewPasswordByLink, Outbox, Post, PostServer, spawn_outbox, spawn_reports};
 pub use meters::Meters;
 pub use passwords::AccessInput;
 pub use presence::{Gone, InUse, Place, Presence};
@@ -48,7 +51,7 @@ pub use profile::ProfileChanges;
 pub use roles::{ExistingRoles, RoleChanges, RoleInput, RoleWrites};
 pub use seed::{SeedPlan, Seeded};
 pub use sessions::{Connected, Shown};
-pub use settings::{DirectoryRules, Settings};
+pub use settings::{DirectoryRules, MailRules, Settings};
 pub use sign_in::{SignedIn, SigningIn};
 pub use stats::{Bar, Width};
 pub use tokens::{TokenInput, TokenWrites};
@@ -81,6 +84,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Where randomness comes from.
     pub entropy: Arc<dyn Entropy>,
+    /// What writes and sends mails.
+    pub post: Post,
     /// What is counted.
     pub meters: Meters,
     /// What the configuration says.

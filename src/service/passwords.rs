@@ -9,10 +9,12 @@ use crate::auth::{HashError, limit_key};
 use crate::domain::account::Account;
 use crate::domain::audit::TargetType;
 use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::UserId;
+use crate::domain::mail::Mail;
 use crate::domain::password::MAX_PASSWORD_BYTES;
 use crate::domain::user::User;
 use crate::service::audit::{Action, diff, secret_changed, user_fields};
+use crate::service::settings::{after, seconds_until, window_start};
 use crate::service::users::no_such_user;
 use crate::service::{Caller, ErrorCode, Problem, Problems, Result, ServiceError, Services, UserWrites};
 use crate::store::StoreError;
@@ -51,12 +53,10 @@ impl Caller {
                 password: new,
                 must_change: false,
                 field: "newPassword",
+                by: ByWhom::Oneself(person),
+                send_link: false,
             };
-            let keep = Some(person.session.id);
-            match self
-                .set_password(&person.account, &user, &credentials, change, keep, "changePassword")
-                .await
-            {
+            match self.set_password(&person.account, &user, &credentials, change).await {
                 Err(ServiceError::Store(StoreError::Conflict { .. })) => {}
                 result => return result,
             }
@@ -67,7 +67,7 @@ impl Caller {
     async fn limit_guesses(&self, person: &Person) -> Result<()> {
         let now = self.now();
         let window = Duration::from_secs(60);
-        let start = jiff::Timestamp::from_second(now.as_second().div_euclid(60) * 60).unwrap_or(now);
+        let start = window_start(now, window);
         let key = limit_key("change-password", &person.user.id.to_string());
         let counts = self.store().count_attempts(&[key], start, window).await?;
         if counts.first().is_some_and(|count| *count > CHANGES_PER_MINUTE) {
@@ -75,10 +75,7 @@ impl Caller {
                 ErrorCode::RateLimited,
                 "Too many attempts to change the password; wait a little.",
             );
-            problem.retry_after = Some(super::settings::seconds_until(
-                now,
-                super::settings::after(start, window),
-            ));
+            problem.retry_after = Some(seconds_until(now, after(start, window)));
             return Err(problem.into());
         }
         Ok(())
@@ -101,8 +98,6 @@ impl Caller {
         user: &User,
         credentials: &Credentials,
         new: NewPassword<'_>,
-        keep_session: Option<SessionId>,
-        action: &str,
     ) -> Result<User> {
         self.services
             .check_policy(account, user, new.password, new.field)
@@ -126,6 +121,10 @@ impl Caller {
         };
         let mut changes = diff(&user_fields(user), &user_fields(&changed));
         changes.push(secret_changed("password"));
+        let (action, keep_session) = match new.by {
+            ByWhom::Oneself(person) => ("changePassword", Some(person.session.id)),
+            ByWhom::Administrator => ("setUserPassword", None),
+        };
         let audit = self.audit(Action {
             name: action,
             account: account.id,
@@ -134,9 +133,23 @@ impl Caller {
             target_name: format!("{}@{}", user.login, account.name),
             changes,
         })?;
+        let mut mails: Vec<Mail> = Vec::new();
+        let (at, services) = (change.changed_at, &self.services);
+        mails.extend(match new.by {
+            ByWhom::Oneself(person) => {
+                let mut origin = person.session.origin.clone();
+                origin.ip = self.ip.unwrap_or(origin.ip);
+                services.notice_of_password(account, user, at, None, Some(origin))?
+            }
+            ByWhom::Administrator => services.notice_of_password(account, user, at, Some(self.in_words()), None)?,
+        });
+        if new.send_link {
+            mails.extend(self.access_mail(account, &changed)?);
+        }
         self.store()
-            .set_password(user.id, user.revision, &change, keep_session, &audit)
+            .set_password(user.id, user.revision, &change, keep_session, &audit, &mails)
             .await?;
+        services.post.announce(&mails);
         Ok(changed)
     }
 }
@@ -172,10 +185,14 @@ impl UserWrites<'_> {
             }
             let mut problems = Problems::default();
             if access.send_access_email {
-                problems.push(mail_off());
+                let checked = self.caller.services.check_takes_link(&account, &user);
+                problems.note(&["sendAccessEmail"], checked)?;
             }
             let Some(password) = &access.password else {
                 problems.check()?;
+                if access.send_access_email {
+                    return self.send_access_email(id).await;
+                }
                 let message = "Give a password, or have a link sent with sendAccessEmail.";
                 return Err(Problem::at(&["password"], ErrorCode::Required, message).into());
             };
@@ -188,12 +205,10 @@ impl UserWrites<'_> {
                 password,
                 must_change: access.must_change_password,
                 field: "password",
+                by: ByWhom::Administrator,
+                send_link: access.send_access_email,
             };
-            match self
-                .caller
-                .set_password(&account, &user, &credentials, new, None, "setUserPassword")
-                .await
-            {
+            match self.caller.set_password(&account, &user, &credentials, new).await {
                 Err(ServiceError::Store(StoreError::Conflict { .. })) => {}
                 Err(ServiceError::Store(StoreError::NotFound)) => return Err(no_such_user().into()),
                 result => return result,
@@ -203,10 +218,9 @@ impl UserWrites<'_> {
     }
 }
 
-/// What `sendAccessEmail` comes to without a mail server.
+/// What everything that writes to somebody comes to without a mail server.
 pub(super) fn mail_off() -> Problem {
-    let message = "Mail is off: the configuration has no mail.url.";
-    Problem::at(&["sendAccessEmail"], ErrorCode::MailOff, message)
+    Problem::new(ErrorCode::MailOff, "Mail is off: the configuration has no mail.url.")
 }
 
 /// A password to set.
@@ -215,6 +229,18 @@ struct NewPassword<'a> {
     must_change: bool,
     /// The input's field, for problems.
     field: &'static str,
+    by: ByWhom<'a>,
+    /// A link to choose another one is sent with it.
+    send_link: bool,
+}
+
+/// Who sets a password.
+#[derive(Clone, Copy)]
+enum ByWhom<'a> {
+    /// Its owner, in this session, which goes on.
+    Oneself(&'a Person),
+    /// Somebody else.
+    Administrator,
 }
 
 /// What somebody who knows a user guesses first: their names, the account's, and each word of them.
@@ -266,19 +292,7 @@ impl Services {
             Ok(()) => self.check_policy(account, user, password, "password").await,
             refused => refused,
         };
-        match checked {
-            Err(ServiceError::Problems(found)) => {
-                let path = vec!["password".to_owned()];
-                found.into_iter().for_each(|p| {
-                    problems.push(Problem {
-                        path: path.clone(),
-                        ..p
-                    })
-                });
-                Ok(())
-            }
-            other => other,
-        }
+        problems.note(&["password"], checked)
     }
 
     /// Length and strength, with the user's own names as the first guesses.
@@ -328,7 +342,7 @@ impl Services {
         Ok(())
     }
 
-    async fn check_history(
+    pub(super) async fn check_history(
         &self,
         account: &Account,
         credentials: &Credentials,

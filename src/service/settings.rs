@@ -26,14 +26,39 @@ pub struct Settings {
     pub sign_in_per_address: u32,
     /// Sign-ins with one login in a minute; 0: any number.
     pub sign_in_per_login: u32,
+    /// What the outbox goes by.
+    pub mail: MailRules,
+    /// Refusals of sign-ins come no earlier than this after the request; zero: at once.
+    pub min_refusal: Duration,
     /// The configured directories.
     pub directories: BTreeMap<String, DirectoryRules>,
+}
+
+/// What `[mail]` says to the outbox.
+#[derive(Debug, Clone)]
+pub struct MailRules {
+    /// There is a mail server.
+    pub is_on: bool,
+    /// How long the link of an access mail works, from when it is sent.
+    pub access_link: Duration,
+    /// How long the link of a password reset works, from when it is sent.
+    pub reset_link: Duration,
+    /// The longest that one attempt takes.
+    pub timeout: Duration,
+    /// The wait after the first attempt that failed; doubled by each further one.
+    pub retry_first: Duration,
+    /// The longest wait.
+    pub retry_longest: Duration,
+    /// A mail that nobody took for this long is given up.
+    pub give_up: Duration,
+    /// How long mails that are done with are kept.
+    pub retention: Duration,
 }
 
 /// What a directory's section says about those who sign in with it.
 #[derive(Debug, Clone)]
 pub struct DirectoryRules {
-    /// Refusals come no earlier than this after the request.
+    /// Refusals come no earlier than this after the request, where it is longer than [`Settings::min_refusal`].
     pub min_refusal: Duration,
     /// Failed binds for a login within `failure_window`, after which none is tried until it has passed; 0: any number.
     pub max_failures: u32,
@@ -51,6 +76,24 @@ pub struct DirectoryRules {
     pub provision: Provision,
     /// What its groups grant.
     pub mappings: Arc<[MappingConfig]>,
+}
+
+impl Settings {
+    /// The page that a link in a mail opens.
+    pub(super) fn link(&self, secret: &str) -> String {
+        let mut url = self.public_url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("set-password"); // Err: not for http and https
+        }
+        url.query_pairs_mut().append_pair("token", secret);
+        url.into()
+    }
+}
+
+/// Where the window that `now` is in begins, when time is counted in windows of that length.
+pub(super) fn window_start(now: Timestamp, window: Duration) -> Timestamp {
+    let length = i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1);
+    Timestamp::from_millisecond(now.as_millisecond().div_euclid(length) * length).unwrap_or(now)
 }
 
 /// `at + by`, or the end of time.

@@ -68,7 +68,7 @@ impl Caller {
 }
 
 /// Where the bars begin; `None` when they are too many.
-fn starts(from: Timestamp, to: Timestamp, width: Width, zone: &TimeZone) -> Option<Vec<Timestamp>> {
+pub(super) fn starts(from: Timestamp, to: Timestamp, width: Width, zone: &TimeZone) -> Option<Vec<Timestamp>> {
     let from = from.to_zoned_datetime(zone.clone());
     let mut start = match width {
         Width::Day => from.start_of_day().ok()?,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
+use crate::domain::clock::{Entropy, EntropyError};
 use crate::service::Services;
 use crate::service::settings::before;
 use crate::store::Retention;
@@ -28,6 +30,16 @@ impl Drop for Worker {
     }
 }
 
+/// A name for this process, or for what it does now, as the holder of a lease.
+///
+/// # Errors
+/// When the random source does not answer.
+pub(super) fn new_holder(entropy: &dyn Entropy) -> Result<Uuid, EntropyError> {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes)?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
+}
+
 /// Starts the worker: it clears up soon after the start and then every quarter of an hour. Several processes may do so on
 /// one store: what one removed the next does not find.
 #[must_use]
@@ -42,6 +54,8 @@ pub fn spawn_upkeep(services: Arc<Services>) -> Worker {
                 now,
                 history_before: before(now, services.settings.history_retention),
                 audit_before: before(now, services.settings.audit_retention),
+                mail_before: before(now, services.settings.mail.retention),
+                links_before: before(now, services.settings.mail.retention),
             };
             match services.store.purge(&retention).await {
                 Ok(0) => {}

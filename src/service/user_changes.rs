@@ -11,7 +11,6 @@ use crate::domain::text::line;
 use crate::domain::user::{Email, Notifications, User};
 use crate::service::audit::{made, secret_changed, user_fields};
 use crate::service::error::{expect, index};
-use crate::service::passwords::mail_off;
 use crate::service::users::{action_on, entry_taken, login_taken};
 use crate::service::{ErrorCode, Problem, Problems, Result, UserWrites};
 use crate::store::{StoreError, Unique};
@@ -138,10 +137,11 @@ impl UserWrites<'_> {
         self.guard_contacts(&blank, &mut changes, &mut problems);
         let mut user = self.apply(&account, &blank, changes, &mut problems).await?;
         if input.send_access_email {
-            problems.push(match caller.principal().not_impersonating() {
-                Ok(()) => mail_off(),
-                Err(denied) => Problem::at(&["sendAccessEmail"], ErrorCode::NotAllowed, denied.to_string()),
-            });
+            let checked = match caller.principal().not_impersonating() {
+                Ok(()) => caller.services.check_takes_link(&account, &user),
+                Err(denied) => Err(Problem::new(ErrorCode::NotAllowed, denied.to_string()).into()),
+            };
+            problems.note(&["sendAccessEmail"], checked)?;
         }
         if let Some(password) = &input.password {
             let services = &caller.services;
@@ -161,8 +161,16 @@ impl UserWrites<'_> {
         let mut changes = caller.named(made(&user_fields(&user))).await?;
         changes.extend(hash.as_ref().map(|_| secret_changed("password")));
         let audit = caller.audit(action_on("createUser", &user, &account, changes))?;
-        match caller.store().create_user(&user, hash.as_ref(), &audit).await {
-            Ok(()) => Ok(user),
+        let mails = if input.send_access_email {
+            caller.access_mail(&account, &user)?
+        } else {
+            Vec::new()
+        };
+        match caller.store().create_user(&user, hash.as_ref(), &audit, &mails).await {
+            Ok(()) => {
+                caller.services.post.announce(&mails);
+                Ok(user)
+            }
             Err(StoreError::Taken(Unique::UserLogin)) => Err(login_taken(&user, &account).into()),
             Err(StoreError::Taken(Unique::DirectoryLink)) => Err(entry_taken().into()),
             Err(error) => Err(error.into()),

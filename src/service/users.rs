@@ -209,14 +209,18 @@ impl UserWrites<'_> {
     /// # Errors
     /// `NotFound`, `NotAllowed` (oneself too), `LastMaster`; those of the store.
     pub async fn delete(&self, id: UserId) -> Result<UserId> {
-        let (user, account) = self.writable(id).await?;
-        self.not_oneself(id, "Nobody deletes themselves; ask another administrator.")?;
-        let changes = self.caller.named(gone(&user_fields(&user))).await?;
-        let audit = self.caller.audit(action_on("deleteUser", &user, &account, changes))?;
-        match self.caller.store().delete_user(id, &audit).await {
-            Err(StoreError::LastMaster) => Err(last_master().into()),
-            Err(StoreError::NotFound) => Err(no_such_user().into()),
-            result => Ok(result.map(|()| id)?),
+        loop {
+            let (user, account) = self.writable(id).await?;
+            self.not_oneself(id, "Nobody deletes themselves; ask another administrator.")?;
+            let changes = self.caller.named(gone(&user_fields(&user))).await?;
+            let audit = self.caller.audit(action_on("deleteUser", &user, &account, changes))?;
+            return match self.caller.store().delete_user(id, user.revision, &audit).await {
+                // They may have become somebody whom the caller must not delete.
+                Err(StoreError::Conflict { .. }) => continue,
+                Err(StoreError::LastMaster) => Err(last_master().into()),
+                Err(StoreError::NotFound) => Err(no_such_user().into()),
+                result => Ok(result.map(|()| id)?),
+            };
         }
     }
 
@@ -275,8 +279,13 @@ impl UserWrites<'_> {
             ..after
         };
         let audit = self.caller.audit(action_on(name, before, account, changes))?;
-        match self.caller.store().update_user(&after, before.revision, &audit).await {
-            Ok(()) => Ok(Some(after)),
+        let notice = self.caller.notice_of_access(account, before, &after).await?;
+        let (store, mails) = (self.caller.store(), Vec::from_iter(notice));
+        match store.update_user(&after, before.revision, &audit, &mails).await {
+            Ok(()) => {
+                self.caller.services.post.announce(&mails);
+                Ok(Some(after))
+            }
             Err(StoreError::Conflict { .. }) => Ok(None),
             Err(StoreError::LastMaster) => Err(last_master().into()),
             Err(StoreError::NotFound) => Err(no_such_user().into()),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{AccountId, UserId};
 use crate::domain::login::Login;
+use crate::domain::mail::Mail;
 use crate::domain::user::User;
 use crate::store::Result;
 
@@ -57,7 +58,13 @@ pub trait DirectoryStore {
     /// # Errors
     /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound),
     /// [`Taken`](crate::store::StoreError::Taken).
-    async fn update_from_directory(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<bool>;
+    async fn update_from_directory(
+        &self,
+        user: &User,
+        expected_revision: i64,
+        audit: &AuditEntry,
+        mails: &[Mail],
+    ) -> Result<bool>;
 
     /// Notes that these users' entries were looked up and found at that moment (`directory_link.last_checked_at`). Grows no
     /// revision, never moves backwards, leaves users without a link alone.

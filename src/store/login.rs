@@ -11,6 +11,7 @@ use crate::domain::credentials::{Credentials, PasswordHash, TokenHash};
 use crate::domain::ids::{AccountId, SessionId, UserId};
 use crate::domain::login::Login;
 use crate::domain::login_event::LoginEvent;
+use crate::domain::mail::Mail;
 use crate::domain::role::Role;
 use crate::domain::session::Session;
 use crate::domain::user::User;
@@ -169,6 +170,10 @@ pub struct LoginRecord {
     pub failures: Failures,
     /// Counters in which the attempt had a place that it turned out not to need.
     pub released: Vec<FailureKey>,
+    /// Mails about it.
+    pub mails: Vec<Mail>,
+    /// A mail that goes only if this very attempt locks the user: it was not locked at the event's time, and is from here on.
+    pub on_lock: Option<Mail>,
 }
 
 /// What recording an attempt came to.
@@ -205,8 +210,8 @@ pub trait LoginStore {
     /// too few is the safe side to err on.
     async fn reserve(&self, counters: &[FailureCount], at: Timestamp) -> Result<Reservation>;
 
-    /// Records one attempt, all at once: the event, the user's last sign-ins, the counters, and on success the session
-    /// and the new hash. Grows neither `revision` nor `updated_at`. A counter whose window passed since its last failure
+    /// Records one attempt, all at once: the event, the user's last sign-ins, the counters, its mails, and on success the
+    /// session and the new hash. Grows neither `revision` nor `updated_at`. A counter whose window passed since its last failure
     /// starts again at one; the failure that reaches the threshold locks for the window.
     ///
     /// # Errors
@@ -274,5 +279,11 @@ pub trait SessionStore {
     ///
     /// # Errors
     /// As [`LoginStore::record_login`].
-    async fn open_impersonation(&self, opened: &OpenedSession, event: &LoginEvent, audit: &AuditEntry) -> Result<()>;
+    async fn open_impersonation(
+        &self,
+        opened: &OpenedSession,
+        event: &LoginEvent,
+        audit: &AuditEntry,
+        mails: &[Mail],
+    ) -> Result<()>;
 }

@@ -18,6 +18,7 @@ mod error;
 mod history;
 mod live;
 mod login;
+mod mail;
 mod people;
 mod tenancy;
 mod token;
@@ -44,6 +45,8 @@ pub use login::{
     RecordedLogin, Reservation, SessionStore, UserCandidate, WhichSessions,
 };
 pub(crate) use login::{Tally, admission};
+pub(crate) use mail::USER_DELETED;
+pub use mail::{FoundLink, MailClaim, MailOutcome, MailStore, Minted, Redemption, ReportMark};
 pub use people::{NewPerson, UserStore};
 pub use tenancy::{AccountStore, GroupStore, RoleStore};
 pub use token::{TokenIdentity, TokenStore};
@@ -61,6 +64,10 @@ pub struct Retention {
     pub history_before: Timestamp,
     /// Audit entries from before this go.
     pub audit_before: Timestamp,
+    /// Mails that were sent, given up or dropped, and were made before this, go.
+    pub mail_before: Timestamp,
+    /// Links that expired before this go.
+    pub links_before: Timestamp,
 }
 
 /// One step of `doorward check`.
@@ -117,6 +124,7 @@ pub trait Store:
     + LoginStore
     + LiveStore
     + TransferStore
+    + MailStore
     + Upkeep
     + Debug
     + Send
@@ -138,6 +146,7 @@ impl<T> Store for T where
         + LoginStore
         + LiveStore
         + TransferStore
+        + MailStore
         + Upkeep
         + Debug
         + Send

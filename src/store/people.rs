@@ -7,6 +7,7 @@ use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
 use crate::domain::ids::{AccountId, SessionId, UserId};
 use crate::domain::login::Login;
 use crate::domain::login_event::LoginEvent;
+use crate::domain::mail::Mail;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
 use crate::domain::user::User;
@@ -23,7 +24,7 @@ pub struct NewPerson {
     pub events: Vec<LoginEvent>,
 }
 
-/// The users.
+/// The users. Mails that come with a change are queued together with it or not at all (see [`MailStore`](crate::store::MailStore)).
 #[async_trait]
 pub trait UserStore {
     /// Adds a user, with a local password when one is given. `has_password` and `password_changed_at` are the caller's
@@ -32,7 +33,13 @@ pub trait UserStore {
     ///
     /// # Errors
     /// [`Taken`](crate::store::StoreError::Taken) by the login, or by the directory's entry that it is linked to.
-    async fn create_user(&self, user: &User, password: Option<&PasswordHash>, audit: &AuditEntry) -> Result<()>;
+    async fn create_user(
+        &self,
+        user: &User,
+        password: Option<&PasswordHash>,
+        audit: &AuditEntry,
+        mails: &[Mail],
+    ) -> Result<()>;
 
     /// Adds this user only if its account has none at all; says whether it did. Of several processes that try at once,
     /// one does.
@@ -49,7 +56,7 @@ pub trait UserStore {
     /// [`Taken`](crate::store::StoreError::Taken), and [`LastMaster`](crate::store::StoreError::LastMaster) when no other
     /// active master would be left, also when two try at once; one without a password and without the directory's does not
     /// stand in for one who can sign in, nor does one with a local password where these are refused.
-    async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
+    async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry, mails: &[Mail]) -> Result<()>;
 
     /// Sets a local password at `expected_revision`, keeps the old hash in the history, grows the revision by one, and
     /// ends the user's sessions except `keep_session`.
@@ -63,13 +70,16 @@ pub trait UserStore {
         change: &PasswordChange,
         keep_session: Option<SessionId>,
         audit: &AuditEntry,
+        mails: &[Mail],
     ) -> Result<()>;
 
-    /// Removes a user with its password and sessions; its sign-ins stay in the history.
+    /// Removes a user whose revision is still `expected_revision`, with its password, sessions and links; its sign-ins stay in
+    /// the history. Mails to it that wait are dropped.
     ///
     /// # Errors
-    /// [`NotFound`](crate::store::StoreError::NotFound), [`LastMaster`](crate::store::StoreError::LastMaster).
-    async fn delete_user(&self, user: UserId, audit: &AuditEntry) -> Result<()>;
+    /// [`Conflict`](crate::store::StoreError::Conflict), [`NotFound`](crate::store::StoreError::NotFound),
+    /// [`LastMaster`](crate::store::StoreError::LastMaster).
+    async fn delete_user(&self, user: UserId, expected_revision: i64, audit: &AuditEntry) -> Result<()>;
 
     /// Takes a lock off: clears `locked_until` and the counters of these logins, from every network. Grows no revision. Says
     /// whether anything was locked at the entry's time; the entry is written when it was.

@@ -5,7 +5,11 @@
 //! and one arm in each of a store's `scan`, `put` and `remove`; the contract's sample in `contract/transfer.rs` must hold
 //! one of it. Copying, verifying and resuming need nothing else.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -16,13 +20,15 @@ use crate::domain::avatar::Avatar;
 use crate::domain::credentials::{Credentials, PasswordHash, TokenHash};
 use crate::domain::group::Group;
 use crate::domain::ids::{AccountId, UserId};
+use crate::domain::link::AccessLink;
 use crate::domain::login::Login;
 use crate::domain::login_event::LoginEvent;
+use crate::domain::mail::{Mail, ReportKind};
 use crate::domain::role::Role;
 use crate::domain::session::Session;
 use crate::domain::token::ApiToken;
 use crate::domain::user::User;
-use crate::store::{Result, StoreError};
+use crate::store::{ReportMark, Result, StoreError};
 
 /// What kinds of records there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,11 +51,17 @@ pub enum Kind {
     LoginEvents,
     /// The audit log.
     AuditEntries,
+    /// The outbox.
+    Mails,
+    /// Links that its mails carry.
+    Links,
+    /// Which reports were filed last.
+    Reports,
 }
 
 impl Kind {
     /// Every kind, each behind those that its records refer to.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Accounts,
         Self::Roles,
         Self::Groups,
@@ -59,6 +71,9 @@ impl Kind {
         Self::ApiTokens,
         Self::LoginEvents,
         Self::AuditEntries,
+        Self::Mails,
+        Self::Links,
+        Self::Reports,
     ];
 
     /// What a person calls them.
@@ -74,6 +89,9 @@ impl Kind {
             Self::ApiTokens => "API tokens",
             Self::LoginEvents => "sign-ins",
             Self::AuditEntries => "audit entries",
+            Self::Mails => "mails",
+            Self::Links => "links",
+            Self::Reports => "reports filed",
         }
     }
 
@@ -115,6 +133,73 @@ pub struct StoredToken {
     pub token_hash: TokenHash,
 }
 
+/// A mail of the outbox with what its state leaves open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredMail {
+    /// The mail.
+    pub mail: Mail,
+    /// When it may be claimed. Of one in hand that is the end of its holder's lease, whom nobody knows elsewhere.
+    pub due_at: Option<Timestamp>,
+}
+
+/// Which reports of an account were filed last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FiledReports {
+    /// The account.
+    pub account: AccountId,
+    /// The first day of the last report of each kind.
+    pub first_days: BTreeMap<ReportKind, Date>,
+}
+
+impl FiledReports {
+    /// Puts the marks of accounts together: ordered by account they are, at most `limit` accounts are wanted, and as many
+    /// marks were read as those can have. What may be only a part of an account's is left out.
+    pub(crate) fn of_marks(marks: impl IntoIterator<Item = ReportMark>, limit: usize) -> Vec<Self> {
+        let mut filed: Vec<Self> = Vec::new();
+        for mark in marks {
+            if filed.last().is_none_or(|last| last.account != mark.account) {
+                // With as many marks read, an account is cut off only behind these.
+                if filed.len() == limit {
+                    break;
+                }
+                filed.push(Self {
+                    account: mark.account,
+                    first_days: BTreeMap::new(),
+                });
+            }
+            if let Some(last) = filed.last_mut() {
+                last.first_days.insert(mark.kind, mark.first_day);
+            }
+        }
+        filed
+    }
+
+    /// The marks that they are kept as.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = ReportMark> + '_ {
+        self.first_days.iter().map(|(kind, first_day)| ReportMark {
+            account: self.account,
+            kind: *kind,
+            first_day: *first_day,
+        })
+    }
+}
+
+/// A link's identifier: the first half of its hash, which is as good as the whole of it to tell links apart.
+pub(crate) fn link_id(hash: &TokenHash) -> Uuid {
+    let mut half = [0; 16];
+    half.iter_mut().zip(hash.0).for_each(|(to, from)| *to = from);
+    Uuid::from_bytes(half)
+}
+
+/// The least and the greatest hash that a link of this identifier can have.
+pub(crate) fn link_hashes(id: Uuid) -> [[u8; 32]; 2] {
+    [0, u8::MAX].map(|rest| {
+        let mut hash = [rest; 32];
+        hash.iter_mut().zip(id.into_bytes()).for_each(|(to, from)| *to = from);
+        hash
+    })
+}
+
 /// One thing that is kept, whole.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
@@ -136,6 +221,12 @@ pub enum Record {
     LoginEvent(Box<LoginEvent>),
     /// An entry of the audit log.
     AuditEntry(Box<AuditEntry>),
+    /// A mail.
+    Mail(Box<StoredMail>),
+    /// A link.
+    Link(AccessLink),
+    /// An account's reports.
+    Reports(FiledReports),
 }
 
 impl Record {
@@ -152,6 +243,9 @@ impl Record {
             Self::ApiToken(_) => Kind::ApiTokens,
             Self::LoginEvent(_) => Kind::LoginEvents,
             Self::AuditEntry(_) => Kind::AuditEntries,
+            Self::Mail(_) => Kind::Mails,
+            Self::Link(_) => Kind::Links,
+            Self::Reports(_) => Kind::Reports,
         }
     }
 
@@ -168,6 +262,9 @@ impl Record {
             Self::ApiToken(stored) => stored.token.id.as_uuid(),
             Self::LoginEvent(event) => event.id.as_uuid(),
             Self::AuditEntry(entry) => entry.id.as_uuid(),
+            Self::Mail(stored) => stored.mail.id.as_uuid(),
+            Self::Link(link) => link_id(&link.hash),
+            Self::Reports(filed) => filed.account.as_uuid(),
         }
     }
 
@@ -195,6 +292,9 @@ impl Record {
             Self::ApiToken(stored) => add(&mut hasher, &(&stored.token, stored.token_hash))?,
             Self::LoginEvent(event) => add(&mut hasher, event)?,
             Self::AuditEntry(entry) => add(&mut hasher, entry)?,
+            Self::Mail(stored) => add(&mut hasher, &(&stored.mail, stored.due_at))?,
+            Self::Link(link) => add(&mut hasher, link)?,
+            Self::Reports(filed) => add(&mut hasher, &(filed.account, &filed.first_days))?,
         }
         Ok(hasher.finalize().into())
     }

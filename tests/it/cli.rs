@@ -3,6 +3,7 @@
 mod access;
 mod changes;
 mod demo;
+mod mail;
 mod people;
 mod seeding;
 mod serving;
@@ -15,8 +16,8 @@ fn help_names_what_there_is_and_nothing_that_is_not() {
     let doorward = Doorward::new();
     let help = doorward.run(&["--help"]).succeeds();
     for verb in [
-        "serve", "demo", "check", "account", "user", "role", "group", "token", "explain", "sync", "seed", "schema",
-        "health", "import", "export", "copy",
+        "serve", "demo", "check", "account", "user", "role", "group", "token", "explain", "sync", "mail", "seed",
+        "schema", "health", "import", "export", "copy",
     ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb} is missing:\n{help}");
     }

@@ -12,17 +12,20 @@ use serde_json::{Value, json};
 
 use crate::support::mongod::fresh_database;
 use crate::support::process::{Doorward, graphql_as, try_token};
+use crate::support::turn;
 
 const PASSWORD: &str = "plaited harbour 94 velvet";
 const KILLS: usize = 3;
 
 #[test]
 fn acknowledged_sign_ins_outlive_a_kill_over_the_embedded_store() {
+    let _turn = turn::shared();
     check(&Doorward::new());
 }
 
 #[test]
 fn acknowledged_sign_ins_outlive_a_kill_over_mongodb() {
+    let _turn = turn::shared();
     let database = fresh_database();
     check(&Doorward::over(&database.url));
 }

@@ -36,6 +36,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("bson", &["store/mongo"]),
     ("ldap3", &["directory", "config/directories"]),
     ("lettre", &["mail", "config/mail.rs"]),
+    ("email_encoding", &["mail"]),
+    ("minijinja", &["mail", "http"]),
     ("anyhow", &["main.rs", "cli"]),
     ("crate::store::sqlite", &["app.rs", "store/sqlite", "store/contract"]),
     ("crate::store::mongo", &["app.rs", "store/mongo", "store/contract"]),

@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use crate::support::mongod::fresh_database;
 use crate::support::process::{Doorward, Serving, graphql_as};
 use crate::support::slapd::{self, Slapd, SlapdOptions};
+use crate::support::turn;
 
 const PASSWORD: &str = "plaited harbour 94 velvet";
 
 #[test]
 fn both_stores_give_the_same_answers() {
+    let _turn = turn::shared();
     let embedded = job(Doorward::new());
     let database = fresh_database();
     let mongodb = job(Doorward::over(&database.url));

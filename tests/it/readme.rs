@@ -13,6 +13,7 @@ use crate::support::free_port;
 use crate::support::mongod::fresh_database;
 use crate::support::process::{Doorward, Serving};
 use crate::support::slapd::{self, Slapd, SlapdOptions};
+use crate::support::turn;
 
 /// Where the README's server listens; replaced by a free port.
 const ADDRESS: &str = "127.0.0.1:8080";
@@ -27,6 +28,7 @@ const DIRECTORY_PASSWORD: &str = "the password of member in the directory";
 
 #[test]
 fn the_quick_start_is_as_it_says() {
+    let _turn = turn::shared();
     let mut flow = Flow::new("embedded");
     flow.run();
     assert_eq!((flow.ran, flow.compared), (6, 6), "the README's blocks of this flow");
@@ -34,6 +36,7 @@ fn the_quick_start_is_as_it_says() {
 
 #[test]
 fn mongodb_and_a_directory_are_as_it_says() {
+    let _turn = turn::shared();
     let database = fresh_database();
     let slapd = Slapd::start(SlapdOptions::default());
     let mut flow = Flow::new("mongodb");
@@ -51,6 +54,7 @@ fn mongodb_and_a_directory_are_as_it_says() {
 
 #[test]
 fn only_what_is_left_open_may_differ() {
+    let _turn = turn::shared();
     for (expected, found, matches) in [
         ("a … c", "a b c", true),
         ("a … c", "a  c", false),

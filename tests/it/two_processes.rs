@@ -13,6 +13,7 @@ use crate::support::process::{Doorward, Serving};
 use crate::support::socket::Socket;
 
 on_both_stores!(
+    alone;
     a_revoked_session_is_refused_by_the_other,
     a_disabled_users_session_is_refused_by_the_other,
     a_frozen_account_is_refused_by_the_other,

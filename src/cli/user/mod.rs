@@ -73,6 +73,8 @@ pub(super) enum UserCommand {
         #[arg(long)]
         must_change_password: bool,
     },
+    /// Send somebody a link with which they set a password themselves, once
+    SendAccess(Target),
     /// List the users of an account
     List {
         account: String,
@@ -141,6 +143,9 @@ pub(super) struct CreateArgs {
     /// The password must be changed at the first sign-in
     #[arg(long, requires = "password_stdin")]
     must_change_password: bool,
+    /// Send a link with which they set a password themselves, once
+    #[arg(long, requires = "email")]
+    send_access_email: bool,
     #[command(flatten)]
     notify: NotifyArgs,
 }
@@ -164,6 +169,12 @@ pub(super) async fn run(session: &Session, command: UserCommand) -> anyhow::Resu
             };
             let user = writes.set_password(user.id, &access).await.map_err(explained)?;
             report(session, &target, &user, &account, "set the password of").await
+        }
+        UserCommand::SendAccess(target) => {
+            let (user, account) = names::user(&session.caller, &target.login).await?;
+            let writes = session.caller.write_users()?;
+            let user = writes.send_access_email(user.id).await.map_err(explained)?;
+            report(session, &target, &user, &account, "queued a link for").await
         }
         UserCommand::List { account, format } => list(session, &account, format).await,
         UserCommand::Show(target) => show(session, &target).await,
@@ -217,15 +228,15 @@ async fn create(session: &Session, args: CreateArgs) -> anyhow::Result<()> {
         notifications,
         password,
         must_change_password: args.must_change_password,
+        send_access_email: args.send_access_email,
         is_master: args.master,
         is_ldap: args.ldap,
         roles: names::roles(caller, account.id, &args.roles).await?,
         groups: names::groups(caller, account.id, &args.groups).await?,
-        ..NewUser::default()
     };
     let user = caller.write_users()?.create(new).await.map_err(explained)?;
     report(session, &args.target, &user, &account, "created").await?;
-    if !user.has_way_in() {
+    if !user.has_way_in() && !args.send_access_email {
         let login = format!("{}@{}", user.login, account.name);
         // A hint only: whether anybody reads it changes nothing.
         let _ = writeln!(

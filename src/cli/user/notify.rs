@@ -1,7 +1,6 @@
 //! Which mails a user gets: options, and how they are shown.
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
 
 use crate::cli::failure::Usage;
 use crate::cli::user::none_if_empty;
@@ -61,36 +60,6 @@ impl NotifyArgs {
             security_notices: switch(Kind::SecurityNotices),
             email: self.alert_email.map(none_if_empty),
         })
-    }
-}
-
-/// The settings for scripts, with the API's names of the fields.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(clippy::struct_excessive_bools)] // as many switches as the API has
-pub(super) struct NotificationsJson<'a> {
-    email: Option<&'a str>,
-    limits_exhausted: bool,
-    subscriber_complaints: bool,
-    hard_bounces: bool,
-    soft_bounces: bool,
-    daily_reports: bool,
-    weekly_reports: bool,
-    security_notices: bool,
-}
-
-impl<'a> From<&'a Notifications> for NotificationsJson<'a> {
-    fn from(n: &'a Notifications) -> Self {
-        Self {
-            email: n.email.as_ref().map(|email| email.as_str()),
-            limits_exhausted: n.limits_exhausted,
-            subscriber_complaints: n.subscriber_complaints,
-            hard_bounces: n.hard_bounces,
-            soft_bounces: n.soft_bounces,
-            daily_reports: n.daily_reports,
-            weekly_reports: n.weekly_reports,
-            security_notices: n.security_notices,
-        }
     }
 }
 

@@ -8,11 +8,12 @@ use serde::Serialize;
 use crate::cli::output::or_dash;
 use crate::cli::session::Session;
 use crate::cli::user::LanguageArg;
-use crate::cli::user::notify::{self, NotificationsJson};
+use crate::cli::user::notify;
 use crate::domain::account::{Account, Language};
 use crate::domain::ids::{GroupId, RoleId};
 use crate::domain::user::{DirectoryLink, DisabledBy, User, UserStatus};
 use crate::graphql::node_id::encode;
+use crate::graphql::types::NotificationSettings;
 
 /// The names of the roles and groups of some users.
 #[derive(Debug)]
@@ -177,7 +178,7 @@ pub(super) struct UserJson<'a> {
     password_changed_at: Option<String>,
     password_expires_at: Option<String>,
     locked_until: Option<String>,
-    notifications: NotificationsJson<'a>,
+    notifications: NotificationSettings,
     roles: Vec<&'a str>,
     groups: Vec<&'a str>,
     last_login_at: Option<String>,

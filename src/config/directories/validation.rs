@@ -3,6 +3,7 @@
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
+use super::super::limits::MAX_MIN_REFUSAL;
 use super::{DN, DirectoryConfig, GroupSource, LOGIN};
 
 impl DirectoryConfig {
@@ -150,6 +151,10 @@ impl DirectoryConfig {
             if value.is_zero() {
                 faults.add(key, &format!("is zero; give a time such as \"{example}\""));
             }
+        }
+        if self.min_refusal > MAX_MIN_REFUSAL {
+            let most = MAX_MIN_REFUSAL.as_secs();
+            faults.add("min_refusal", &format!("is too long; give at most \"{most}s\""));
         }
         if self.max_failures > 0 && self.failure_window.is_zero() {
             faults.add(
@@ -427,6 +432,7 @@ master = true
             ("timeout = \"0s\"\n", "directories.corp.timeout: "),
             ("recheck = \"0s\"\n", "directories.corp.recheck: "),
             ("failure_window = \"0s\"\n", "directories.corp.failure_window: "),
+            ("min_refusal = \"11s\"\n", "directories.corp.min_refusal: "),
             ("[attributes]\nid = []\n", "directories.corp.attributes.id: "),
             (
                 "[attributes]\nemail = [\"mail address\"]\n",

@@ -5,7 +5,9 @@ mod account;
 mod avatar;
 mod directory;
 mod impersonation;
+mod mail;
 mod profile;
+mod reset;
 mod session;
 mod signing;
 mod token;
@@ -30,4 +32,6 @@ pub struct Mutation(
     user_access::UserAccess,
     profile::Profile,
     directory::Directories,
+    mail::Mails,
+    reset::Resets,
 );

@@ -71,7 +71,7 @@ pub struct ChangePasswordPayload {
 }
 
 /// A client that reads no GraphQL is told by the header how long to wait.
-fn tell_when_to_retry<T>(state: &RequestState, result: &Result<T>) {
+pub(super) fn tell_when_to_retry<T>(state: &RequestState, result: &Result<T>) {
     if let Err(ServiceError::Problems(problems)) = result
         && let Some(seconds) = problems.iter().find_map(|p| p.retry_after)
     {

@@ -1,4 +1,4 @@
-//! How users get in: an administrator gives a password.
+//! How users get in: an administrator gives a password, or has a link sent to set one.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct UserAccess;
 pub struct SetUserPasswordInput {
     /// The user; for oneself there is changePassword.
     id: ID,
-    /// The password.
+    /// The password; none: only a link is sent.
     password: Option<String>,
     /// The password must be changed at the next sign-in.
     #[graphql(default_with = "Some(true)")]
@@ -34,6 +34,22 @@ pub struct SetUserPasswordInput {
 /// What setting a user's password comes to.
 #[derive(Debug, SimpleObject)]
 pub struct SetUserPasswordPayload {
+    /// The user.
+    user: Option<User>,
+    /// What can be put right.
+    user_errors: Vec<UserError>,
+}
+
+/// A user to send a link to.
+#[derive(InputObject)]
+pub struct SendAccessEmailInput {
+    /// The user.
+    id: ID,
+}
+
+/// What sending a link comes to.
+#[derive(Debug, SimpleObject)]
+pub struct SendAccessEmailPayload {
     /// The user.
     user: Option<User>,
     /// What can be put right.
@@ -63,6 +79,26 @@ impl UserAccess {
             user_errors,
         })
     }
+
+    /// Sends somebody a link with which they set a password themselves, once; takes users:write.
+    async fn send_access_email(
+        &self,
+        ctx: &Context<'_>,
+        input: SendAccessEmailInput,
+    ) -> ApiResult<SendAccessEmailPayload> {
+        let caller = RequestState::of(ctx)?.caller();
+        let (user, user_errors) = payload(send_link(&caller, &input.id).await)?;
+        Ok(SendAccessEmailPayload {
+            user: user.map(|u| User(Arc::new(u))),
+            user_errors,
+        })
+    }
+}
+
+async fn send_link(caller: &Caller, id: &ID) -> Result<domain::user::User> {
+    let writes = caller.write_users()?;
+    caller.principal().not_impersonating()?;
+    writes.send_access_email(named(id)?).await
 }
 
 async fn set_password(caller: &Caller, id: &ID, access: &AccessInput) -> Result<domain::user::User> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
+use serde::Serialize;
 
 use crate::domain;
 use crate::domain::page::{Page, Position};
@@ -264,7 +265,8 @@ impl From<Bar> for LoginStatsBucket {
 }
 
 /// What local passwords must be like.
-#[derive(Debug, Clone, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PasswordPolicy {
     /// Fewest characters.
     min_length: u32,

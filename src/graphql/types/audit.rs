@@ -77,6 +77,7 @@ impl AuditEntry {
             TargetType::Role => "Role",
             TargetType::Group => "Group",
             TargetType::ApiToken => "ApiToken",
+            TargetType::Mail => "Mail",
         }
     }
 

@@ -2,7 +2,7 @@
 
 use async_graphql::Enum;
 
-use crate::domain::{account, grant, login_event, query, user};
+use crate::domain::{account, grant, login_event, mail, query, user};
 
 /// Whether an account's people may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -150,4 +150,34 @@ pub enum OrderDirection {
     Asc,
     /// Largest first.
     Desc,
+}
+
+/// How far a mail has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "mail::MailState")]
+pub enum MailState {
+    /// Waits for its turn, or for its next attempt.
+    Queued,
+    /// Is being sent.
+    Sending,
+    /// The mail server took it.
+    Sent,
+    /// Given up, with the reason.
+    Failed,
+    /// Dropped by an operator, or because what it was about no longer holds.
+    Dropped,
+}
+
+/// What an application alerts of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "mail::AlertKind")]
+pub enum AlertKind {
+    /// Limits are exhausted.
+    LimitsExhausted,
+    /// Subscribers complained.
+    SubscriberComplaints,
+    /// Addresses that do not exist.
+    HardBounces,
+    /// Addresses that do not answer for now.
+    SoftBounces,
 }

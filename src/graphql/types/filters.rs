@@ -4,6 +4,7 @@
 use async_graphql::{ID, InputObject};
 use jiff::Timestamp;
 
+use crate::domain;
 use crate::domain::audit::TargetType;
 use crate::domain::query;
 use crate::domain::text::fold;
@@ -12,7 +13,8 @@ use crate::graphql::node_id::{self, NodeId};
 use crate::graphql::paging::OrderTag;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::types::{
-    AccountOrderField, AccountStatus, Language, LoginMethod, LoginOutcome, OrderDirection, UserOrderField, UserStatus,
+    AccountOrderField, AccountStatus, Language, LoginMethod, LoginOutcome, MailState, OrderDirection, UserOrderField,
+    UserStatus,
 };
 
 /// The longest text that a filter takes, in characters: no field holds more.
@@ -237,6 +239,7 @@ impl AuditFilter {
             Some("Role") => Some(TargetType::Role),
             Some("Group") => Some(TargetType::Group),
             Some("ApiToken") => Some(TargetType::ApiToken),
+            Some("Mail") => Some(TargetType::Mail),
             Some(_) => return Ok(None),
         };
         Ok(Some(query::AuditFilter {
@@ -254,6 +257,28 @@ impl AuditFilter {
             since: self.since.map(|at| at.0),
             until: self.until.map(|at| at.0),
         }))
+    }
+}
+
+/// Which mails; they come newest first.
+#[derive(Debug, Clone, Default, InputObject)]
+pub struct MailFilter {
+    /// In this state.
+    state: Option<MailState>,
+    /// To exactly this address.
+    to: Option<String>,
+}
+
+impl MailFilter {
+    /// The domain's filter.
+    ///
+    /// # Errors
+    /// BAD_REQUEST when the address is longer than any.
+    pub fn read(&self) -> ApiResult<domain::mail::MailFilter> {
+        Ok(domain::mail::MailFilter {
+            state: self.state.map(Into::into),
+            to: text("to", self.to.as_ref())?,
+        })
     }
 }
 
@@ -309,6 +334,8 @@ pub(crate) mod tags {
     pub const LOGIN_EVENTS: OrderTag = 0x30;
     /// Audit entries.
     pub const AUDIT: OrderTag = 0x40;
+    /// Mails.
+    pub const MAILS: OrderTag = 0x70;
 
     const fn down(direction: query::Direction) -> OrderTag {
         match direction {
@@ -380,7 +407,7 @@ pub(crate) mod tags {
 
         #[test]
         fn each_order_has_a_tag_of_its_own_and_is_found_by_it() {
-            let mut seen = vec![ROLES, GROUPS, LOGIN_EVENTS, AUDIT];
+            let mut seen = vec![ROLES, GROUPS, LOGIN_EVENTS, AUDIT, MAILS];
             for direction in [Direction::Asc, Direction::Desc] {
                 for field in [
                     UserOrderField::Login,

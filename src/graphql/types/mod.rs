@@ -10,6 +10,7 @@ mod grant;
 mod group;
 pub(crate) mod inputs;
 mod login_event;
+mod mail;
 mod node;
 mod role;
 mod session;
@@ -22,15 +23,18 @@ pub use account::{Account, LoginStatsBucket, PasswordPolicy};
 pub use audit::{AuditEntry, FieldChange};
 pub use directory::{Directory, DirectoryLink, DirectoryServer};
 pub use enums::{
-    AccountOrderField, AccountStatus, DisabledBy, GrantSource, Language, LoginMethod, LoginOutcome, OrderDirection,
-    StatsBucket, UserOrderField, UserStatus,
+    AccountOrderField, AccountStatus, AlertKind, DisabledBy, GrantSource, Language, LoginMethod, LoginOutcome,
+    MailState, OrderDirection, StatsBucket, UserOrderField, UserStatus,
 };
 pub use explanation::{ExplanationStep, LoginExplanation, StepOutcome};
-pub use filters::{AccountFilter, AccountOrder, AuditFilter, LoginEventFilter, NamedFilter, UserFilter, UserOrder};
+pub use filters::{
+    AccountFilter, AccountOrder, AuditFilter, LoginEventFilter, MailFilter, NamedFilter, UserFilter, UserOrder,
+};
 pub use grant::Grant;
 pub use group::Group;
 pub use inputs::{NotificationSettingsInput, PasswordPolicyInput};
 pub use login_event::{Location, LoginEvent};
+pub use mail::Mail;
 pub use node::{Node, load_nodes};
 pub use role::Role;
 pub use session::Session;

@@ -4,14 +4,18 @@
     reason = "the derive of the interface makes a public method without a comment"
 )]
 
+use std::sync::Arc;
+
 use async_graphql::{ID, Interface};
 use futures_util::future::try_join_all;
 
-use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, RoleId, SessionId, UserId};
+use crate::domain::ids::{
+    AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEventId, MailId, RoleId, SessionId, UserId,
+};
 use crate::graphql::context::RequestState;
 use crate::graphql::error::ApiResult;
 use crate::graphql::node_id::{self, NodeId as _};
-use crate::graphql::types::{Account, ApiToken, AuditEntry, Group, LoginEvent, Role, Session, User};
+use crate::graphql::types::{Account, ApiToken, AuditEntry, Group, LoginEvent, Mail, Role, Session, User};
 
 /// Anything that has a global identifier.
 #[derive(Debug, Clone, Interface)]
@@ -33,6 +37,8 @@ pub enum Node {
     ApiToken(ApiToken),
     /// An audit entry.
     AuditEntry(AuditEntry),
+    /// A mail of the outbox.
+    Mail(Mail),
 }
 
 /// Whatever these identifiers name that exists for the caller, in that order.
@@ -78,6 +84,10 @@ async fn load_node(state: &RequestState, id: &str) -> ApiResult<Option<Node>> {
             .audit_entry(AuditEntryId::of(uuid))
             .await?
             .map(|e| Node::AuditEntry(AuditEntry(e))),
+        MailId::KIND => {
+            let found = state.caller().mails_by_ids(&[MailId::of(uuid)]).await?;
+            found.into_iter().next().map(|m| Node::Mail(Mail(Arc::new(m))))
+        }
         _ => None,
     })
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
+use serde::Serialize;
 
 use crate::domain;
 use crate::domain::avatar::Avatar;
@@ -309,7 +310,8 @@ impl User {
 }
 
 /// Which mails a user asked for.
-#[derive(Debug, Clone, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(clippy::struct_excessive_bools)] // seven independent switches
 pub struct NotificationSettings {
     /// Where alerts go; the contact address when null.

@@ -24,7 +24,7 @@ use crate::domain::login_event::EventOrigin;
 use crate::domain::testing;
 use crate::graphql::{Answer, CookieChange, RequestContext};
 use crate::origin::{Origins, TrustedProxies};
-use crate::service::{self, Place};
+use crate::service::{self, ErrorCode, LinkSeen, NewPasswordByLink, Place, Problem, SignedIn};
 use crate::store::{self, StoreError};
 
 /// What a resolver did beside answering.
@@ -121,6 +121,11 @@ impl Mutation {
 #[derive(Debug)]
 pub(super) struct Fake {
     people: Mutex<HashMap<TokenHash, Person>>,
+    pub(super) links: Mutex<HashMap<String, LinkSeen>>,
+    /// What is wrong with every new password.
+    pub(super) refuses: Mutex<Option<Problem>>,
+    /// Those that were sent with links.
+    pub(super) redeemed: Mutex<Vec<NewPasswordByLink>>,
     pub(super) is_away: AtomicBool,
     pub(super) is_mute: AtomicBool,
     pub(super) counted: Arc<AtomicUsize>,
@@ -169,6 +174,22 @@ impl Backend for Fake {
         Ok(None)
     }
 
+    async fn look_at_link(&self, token: &str) -> service::Result<Option<LinkSeen>> {
+        self.ping().await?;
+        Ok(self.links.lock().unwrap().get(token).cloned())
+    }
+
+    async fn redeem_link(&self, new: NewPasswordByLink) -> service::Result<SignedIn> {
+        let seen = self.look_at_link(&new.token).await?;
+        let seen = seen.ok_or_else(|| Problem::at(&["token"], ErrorCode::ExpiredLink, "none"))?;
+        if let Some(problem) = seen.refusal.or_else(|| self.refuses.lock().unwrap().clone()) {
+            return Err(problem.into());
+        }
+        self.redeemed.lock().unwrap().push(new);
+        let (secret, person) = self.open_session();
+        Ok(SignedIn { secret, person })
+    }
+
     async fn ping(&self) -> store::Result<()> {
         if self.is_mute.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
@@ -181,6 +202,24 @@ impl Backend for Fake {
 
     fn session_lifetime(&self) -> Duration {
         Duration::from_secs(60)
+    }
+}
+
+impl Fake {
+    /// Somebody is signed in from now on.
+    fn open_session(&self) -> (SessionSecret, Person) {
+        let account = testing::account("acme");
+        let user = testing::user(&account, "ann", false);
+        let person = Person {
+            session: testing::session(&user),
+            permissions: Default::default(),
+            must_change_password: false,
+            user,
+            account,
+        };
+        let secret = SessionSecret::generate(&SystemEntropy).unwrap();
+        self.people.lock().unwrap().insert(secret.hash(), person.clone());
+        (secret, person)
     }
 }
 
@@ -209,6 +248,9 @@ impl TestServer {
         change(&mut settings);
         let backend = Arc::new(Fake {
             people: Mutex::default(),
+            links: Mutex::default(),
+            refuses: Mutex::default(),
+            redeemed: Mutex::default(),
             is_away: AtomicBool::default(),
             is_mute: AtomicBool::default(),
             counted: Arc::default(),
@@ -231,7 +273,7 @@ impl TestServer {
             Arc::new(directories),
             prometheus_client::registry::Registry::default(),
             settings,
-            &SystemEntropy,
+            Arc::new(SystemEntropy),
         );
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(serve(listener, tls, state.unwrap(), async {
@@ -248,19 +290,8 @@ impl TestServer {
 
     /// Somebody signs in; the token and who it is.
     pub(super) fn sign_in(&self) -> (String, String) {
-        let account = testing::account("acme");
-        let user = testing::user(&account, "ann", false);
-        let person = Person {
-            session: testing::session(&user),
-            permissions: Default::default(),
-            must_change_password: false,
-            user,
-            account,
-        };
-        let secret = SessionSecret::generate(&SystemEntropy).unwrap();
-        let name = person.qualified_login();
-        self.backend.people.lock().unwrap().insert(secret.hash(), person);
-        (secret.expose().to_owned(), name)
+        let (secret, person) = self.backend.open_session();
+        (secret.expose().to_owned(), person.qualified_login())
     }
 
     pub(super) fn request(&self, method: &str, path: &str) -> RequestBuilder {

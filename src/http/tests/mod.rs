@@ -4,4 +4,5 @@ mod bounds;
 mod fake;
 mod identity;
 mod protocol;
+mod set_password;
 mod surroundings;

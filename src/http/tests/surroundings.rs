@@ -180,7 +180,14 @@ fn a_certificate_that_cannot_be_used_is_named() {
 
 /// What was logged.
 #[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Everything so far.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -227,7 +234,7 @@ async fn the_log_has_a_line_for_a_request_and_no_secret() {
     assert_eq!(server.request("GET", path).send().await.unwrap().status(), 200);
     server.stop().await.unwrap();
 
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let ours: Vec<&str> = text.lines().filter(|line| line.contains("doorward::http")).collect();
     let line = ours.iter().find(|line| line.contains(&id)).unwrap();
     for part in [

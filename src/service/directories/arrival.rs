@@ -1,7 +1,7 @@
 //! Somebody of a directory who signs in: whom an unknown login means, and what becomes of their user.
 
 use super::grants::Mappings;
-use super::people::{Mistaken, Said, Written};
+use super::people::{Author, Mistaken, Said, Written};
 use crate::config::Provision;
 use crate::directory::{DirectoryError, LookUp, Person};
 use crate::domain::account::Account;
@@ -146,10 +146,10 @@ impl Services {
         let now = self.clock.now();
         let after = said.applied_to(user, &mappings.of(person), now);
         if is_new {
-            let author = self.directory_author(directory, account, "createUser")?;
+            let author = Author::directory(directory, "createUser");
             return self.create_from_directory(account, after, &author).await;
         }
-        let author = self.directory_author(directory, account, "refreshUser")?;
+        let author = Author::directory(directory, "refreshUser");
         let written = self.write_from_directory(account, user, after, &author).await?;
         if let Written::Done(after) = &written
             && after.revision == user.revision

@@ -7,13 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::grants::{Granted, Mappings};
 use crate::directory::{PasswordExpiry, Person};
 use crate::domain::account::{Account, Language};
-use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
-use crate::domain::ids::AuditEntryId;
+use crate::domain::audit::{AuditEntry, FieldChange};
 use crate::domain::login::Login;
 use crate::domain::phone::phone;
 use crate::domain::text::line;
 use crate::domain::user::{DirectoryLink, DisabledBy, Email, User, UserStatus};
-use crate::service::audit::{diff, made, user_fields};
+use crate::service::audit::{Actor, diff, made, user_fields};
 use crate::service::users::action_on;
 use crate::service::{Result, Services};
 use crate::store::{StoreError, Unique};
@@ -157,14 +156,9 @@ fn shortened(text: &str) -> String {
 
 /// The first language of `preferredLanguage` (RFC 2798, 2.7: as in HTTP's `Accept-Language`) that there is.
 fn language(preferred: &str) -> Option<Language> {
-    preferred.split(',').find_map(|range| {
-        let tag = range.split(';').next()?.trim();
-        match tag.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
-            "en" => Some(Language::En),
-            "ru" => Some(Language::Ru),
-            _ => None,
-        }
-    })
+    preferred
+        .split(',')
+        .find_map(|range| Language::of_tag(range.split(';').next()?))
 }
 
 /// Did anything change but the time of the look-up?
@@ -184,35 +178,21 @@ pub(super) fn is_changed(before: &User, after: &User) -> bool {
 pub(in crate::service) struct Author {
     /// What the audit log calls what is done.
     pub action: &'static str,
-    /// An entry with everything but the target and the changes.
-    pub entry: AuditEntry,
+    /// Who does it.
+    pub actor: Actor,
+}
+
+impl Author {
+    /// The directory itself, by what it says at a sign-in or when it is asked again.
+    pub fn directory(name: &str, action: &'static str) -> Self {
+        Self {
+            action,
+            actor: Actor::directory(name),
+        }
+    }
 }
 
 impl Services {
-    /// The directory itself, by what it says at a sign-in or when it is asked again.
-    pub(in crate::service) fn directory_author(
-        &self,
-        directory: &str,
-        account: &Account,
-        action: &'static str,
-    ) -> Result<Author> {
-        let entry = AuditEntry {
-            id: AuditEntryId::generate(self.clock.as_ref(), self.entropy.as_ref())?,
-            account: account.id,
-            at: self.clock.now(),
-            actor: format!("directory {directory}"),
-            actor_user: None,
-            impersonator: None,
-            ip: None,
-            action: action.to_owned(),
-            target_type: TargetType::User,
-            target_id: uuid::Uuid::nil(),
-            target_name: String::new(),
-            changes: Vec::new(),
-        };
-        Ok(Author { action, entry })
-    }
-
     /// Writes `after` over `before`, with its audit entry, when anything but the time of the look-up differs.
     pub(in crate::service) async fn write_from_directory(
         &self,
@@ -232,7 +212,11 @@ impl Services {
         let changes = self.named(diff(&user_fields(before), &user_fields(&after))).await?;
         let entry = self.entry_by(author, account, before, changes)?;
         Ok(
-            match self.store.update_from_directory(&after, before.revision, &entry).await {
+            match self
+                .store
+                .update_from_directory(&after, before.revision, &entry, &[])
+                .await
+            {
                 Ok(leaderless) => {
                     if leaderless {
                         tracing::warn!(account = %account.name, user = %before.login,
@@ -280,7 +264,7 @@ impl Services {
     ) -> Result<Written> {
         let changes = self.named(made(&user_fields(&user))).await?;
         let entry = self.entry_by(author, account, &user, changes)?;
-        Ok(match self.store.create_user(&user, None, &entry).await {
+        Ok(match self.store.create_user(&user, None, &entry, &[]).await {
             Ok(()) => Written::Done(Box::new(user)),
             // Somebody else was faster, perhaps with the same person.
             Err(StoreError::Taken(_)) => Written::Conflict,
@@ -322,25 +306,15 @@ impl Services {
         }
     }
 
-    fn entry_by(
+    /// The audit entry of what was written to that user.
+    pub(super) fn entry_by(
         &self,
         author: &Author,
         account: &Account,
         user: &User,
         changes: Vec<FieldChange>,
     ) -> Result<AuditEntry> {
-        let action = action_on(author.action, user, account, changes);
-        Ok(AuditEntry {
-            id: AuditEntryId::generate(self.clock.as_ref(), self.entropy.as_ref())?,
-            at: self.clock.now(),
-            account: action.account,
-            action: action.name.to_owned(),
-            target_type: action.target_type,
-            target_id: action.target_id,
-            target_name: action.target_name,
-            changes: action.changes,
-            ..author.entry.clone()
-        })
+        self.audit(author.actor.clone(), action_on(author.action, user, account, changes))
     }
 }
 

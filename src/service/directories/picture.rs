@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::people::Author;
 use crate::directory::Person;
 use crate::domain::account::Account;
 use crate::domain::audit::FieldChange;
@@ -12,7 +13,6 @@ use crate::domain::avatar::Avatar;
 use crate::domain::ids::{AvatarId, UserId};
 use crate::domain::user::{DirectoryLink, User};
 use crate::service::avatars::{Upload, cleaned};
-use crate::service::users::action_on;
 use crate::service::{Result, Services};
 use crate::store::StoreError;
 
@@ -92,10 +92,8 @@ impl Services {
                     before: user.avatar.map(|_| "a picture".to_owned()),
                     after: Some(format!("a picture of {} bytes", avatar.bytes.len())),
                 };
-                let mut entry = self.directory_author(directory, account, "refreshUser")?.entry;
-                let action = action_on("refreshUser", &user, account, vec![change]);
-                (entry.target_id, entry.target_name) = (action.target_id, action.target_name);
-                entry.changes = action.changes;
+                let author = Author::directory(directory, "refreshUser");
+                let entry = self.entry_by(&author, account, &user, vec![change])?;
                 let now = self.clock.now();
                 match self.store.set_avatar(id, revision, Some(&avatar), now, &entry).await {
                     Ok(()) => revision += 1,
@@ -112,7 +110,7 @@ impl Services {
                 }),
                 ..before.clone()
             };
-            let author = self.directory_author(directory, account, "refreshUser")?;
+            let author = Author::directory(directory, "refreshUser");
             // Should somebody change the user right here, the picture is taken over once more at the next sign-in.
             self.write_from_directory(account, &before, after, &author).await?;
             return Ok(());

@@ -12,15 +12,14 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::grants::Mappings;
-use super::people::{Said, Written, absent};
+use super::people::{Author, Said, Written, absent};
 use crate::directory::{Directory, DirectoryError, Person};
 use crate::domain::account::Account;
 use crate::domain::clock::EntropyError;
 use crate::domain::ids::AccountId;
 use crate::domain::user::{User, UserStatus};
 use crate::service::settings::after;
-use crate::service::upkeep::Worker;
-use crate::service::users::qualified;
+use crate::service::upkeep::{Worker, new_holder};
 use crate::service::{DirectoryRules, Result, Services};
 use crate::store::WhichSessions;
 
@@ -42,9 +41,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// # Errors
 /// When no identifier can be made for this process.
 pub fn spawn_rechecks(services: &Arc<Services>) -> std::result::Result<Vec<Worker>, EntropyError> {
-    let mut id = [0; 16];
-    services.entropy.fill(&mut id)?;
-    let holder = uuid::Builder::from_random_bytes(id).into_uuid();
+    let holder = new_holder(services.entropy.as_ref())?;
     let workers = services
         .directories
         .values()
@@ -229,7 +226,7 @@ impl Recheck {
     ) -> Result<bool> {
         let services = &self.services;
         let name = self.directory.name();
-        let author = services.directory_author(name, account, "recheckUser")?;
+        let author = Author::directory(name, "recheckUser");
         let Some(person) = person else {
             // Whom a person disabled in this moment is not the directory's to enable again.
             if user.status == UserStatus::Active {
@@ -272,11 +269,8 @@ impl Recheck {
 
     async fn sign_out(&self, user: &User, account: &Account, why: &'static str) -> Result<()> {
         let services = &self.services;
-        let mut entry = services
-            .directory_author(self.directory.name(), account, "revokeAllSessions")?
-            .entry;
-        entry.target_id = user.id.as_uuid();
-        entry.target_name = qualified(user, &account.name);
+        let author = Author::directory(self.directory.name(), "revokeAllSessions");
+        let entry = services.entry_by(&author, account, user, Vec::new())?;
         let ended = services
             .store
             .revoke_sessions(user.id, WhichSessions::AllBut(None), &entry)

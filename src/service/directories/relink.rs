@@ -98,25 +98,19 @@ impl Caller {
 
     /// Whoever was signed in as this user may be somebody else now. Their sessions end first, so that none outlives the change.
     async fn write_relinked(&self, account: &Account, user: &User, after: User) -> Result<Written> {
-        let action = |name| action_on(name, user, account, Vec::new());
-        let (ending, relinking) = (
-            self.audit(action("revokeAllSessions"))?,
-            self.audit(action("relinkUser"))?,
-        );
+        let ending = || self.audit(action_on("revokeAllSessions", user, account, Vec::new()));
         let all = WhichSessions::AllBut(None);
-        self.store().revoke_sessions(user.id, all, &ending).await?;
+        self.store().revoke_sessions(user.id, all, &ending()?).await?;
         let author = Author {
             action: "relinkUser",
-            entry: relinking,
+            actor: self.actor(),
         };
         let written = self
             .services
             .write_from_directory(account, user, after, &author)
             .await?;
         // And those that were opened in between.
-        self.store()
-            .revoke_sessions(user.id, all, &self.audit(action("revokeAllSessions"))?)
-            .await?;
+        self.store().revoke_sessions(user.id, all, &ending()?).await?;
         Ok(written)
     }
 }

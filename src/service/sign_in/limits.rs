@@ -10,7 +10,7 @@ use super::{Aim, Trial};
 use crate::auth::{directory_failure_key, failure_key, limit_key};
 use crate::domain::ids::{AccountId, LoginEventId};
 use crate::domain::login_event::{LoginMethod, LoginOutcome};
-use crate::service::settings::{after, seconds_until};
+use crate::service::settings::{after, seconds_until, window_start};
 use crate::service::{DirectoryRules, Result};
 use crate::store::{FailureCount, Flood, LimitKey};
 
@@ -37,9 +37,7 @@ impl Trial<'_> {
         if limits.is_empty() {
             return Ok(());
         }
-        let window_millis = 60_000;
-        let begun = self.now.as_millisecond().div_euclid(window_millis) * window_millis;
-        let window_start = Timestamp::from_millisecond(begun).unwrap_or(self.now);
+        let window_start = window_start(self.now, LIMIT_WINDOW);
         let keys: Vec<LimitKey> = limits.iter().map(|(key, ..)| *key).collect();
         let counts = self
             .services

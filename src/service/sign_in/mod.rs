@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, sleep};
 
 use self::record::rate_limited;
 use crate::auth::{Attempt, HashError, SessionSecret, Verdict};
@@ -18,6 +19,7 @@ use crate::domain::login::{Login, TypedLogin};
 use crate::domain::login_event::{EventOrigin, LoginMethod, LoginOutcome};
 use crate::domain::password::{MAX_PASSWORD_BYTES, PasswordPolicy};
 use crate::origin::address_prefix;
+use crate::service::floor;
 use crate::service::lockout::{Entry, Settled};
 use crate::service::{DirectoryRules, Result, ServiceError, Services};
 use crate::store::{Candidate, StoreError, UserCandidate};
@@ -47,17 +49,22 @@ const BUSY_SECONDS: u64 = 5;
 
 impl Services {
     /// Signs somebody in, or says why not. Once begun, an attempt is carried to its end and into the history even when
-    /// the client hangs up, so that hanging up is no way around the counters.
+    /// the client hangs up, so that hanging up is no way around the counters. Every refusal, whatever the reason, is told
+    /// after [`Settings::min_refusal`] at the earliest, or after that of the account's directory where it is longer.
+    ///
+    /// [`Settings::min_refusal`]: crate::service::Settings::min_refusal
     ///
     /// # Errors
     /// [`ServiceError::Problems`] with the one coded refusal; those of the store.
     pub async fn sign_in(self: &Arc<Self>, signing_in: SigningIn) -> Result<SignedIn> {
         let services = Arc::clone(self);
         let attempt = tokio::spawn(async move {
-            let started = tokio::time::Instant::now();
+            let started = Instant::now();
             let (result, rules) = Trial::new(&services, signing_in).run().await;
-            if let (Err(_), Some(rules)) = (&result, rules) {
-                tokio::time::sleep_until(started + rules.min_refusal).await;
+            if result.is_err() {
+                let floor = services.settings.min_refusal;
+                let floor = rules.map_or(floor, |rules| floor.max(rules.min_refusal));
+                sleep(floor::rest(started.elapsed(), floor)).await;
             }
             result
         });

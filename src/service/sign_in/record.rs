@@ -9,7 +9,7 @@ use crate::domain::text::cut;
 use crate::service::lockout::Settled;
 use crate::service::settings::seconds_until;
 use crate::service::{ErrorCode, Problem, Result};
-use crate::store::LoginRecord;
+use crate::store::{Failures, LoginRecord};
 
 impl Trial<'_> {
     pub(super) async fn refuse(
@@ -34,16 +34,28 @@ impl Trial<'_> {
     ) -> Result<()> {
         let user = aim.user.as_ref().map(|c| c.user.id);
         let event = self.event(aim.home, user, method, outcome, detail)?;
-        self.services
+        let services = self.services;
+        let on_lock = match (&aim.account, &aim.user, &settled.failures) {
+            (Some(account), Some(candidate), Failures::Count(_)) => {
+                services.notice_of_lock(account, &candidate.user, self.now, &self.origin)?
+            }
+            _ => None,
+        };
+        let recorded = services
             .store
             .record_login(&LoginRecord {
                 event,
                 opened: None,
                 failures: settled.failures,
                 released: settled.released,
+                mails: Vec::new(),
+                on_lock,
             })
             .await?;
-        self.services.meters.count_sign_in(outcome, method);
+        if recorded.locked_until.is_some() {
+            services.post.wake(); // there may be a notice of it
+        }
+        services.meters.count_sign_in(outcome, method);
         Ok(())
     }
 

@@ -190,9 +190,16 @@ impl Trial<'_> {
             }),
             failures: settled.failures,
             released: settled.released,
+            mails: Vec::from_iter(
+                services
+                    .notice_of_sign_in(account, user, self.now, &self.origin)
+                    .await?,
+            ),
+            on_lock: None,
         };
         let recorded = services.store.record_login(&record).await?;
         services.meters.count_sign_in(LoginOutcome::Success, method);
+        services.post.announce(&record.mails);
         // What was just written, without reading it back.
         let user = User {
             last_login: Some(record.event),

@@ -115,7 +115,13 @@ fn account_of(record: &Record) -> Option<AccountId> {
         Record::Group(group) => Some(group.account),
         Record::User(stored) => Some(stored.user.account),
         Record::LoginEvent(event) => Some(event.account),
-        Record::Avatar(_) | Record::Session(_) | Record::ApiToken(_) | Record::AuditEntry(_) => None,
+        Record::Avatar(_)
+        | Record::Session(_)
+        | Record::ApiToken(_)
+        | Record::AuditEntry(_)
+        | Record::Mail(_)
+        | Record::Link(_)
+        | Record::Reports(_) => None,
     }
 }
 
@@ -194,7 +200,15 @@ impl Export<'_> {
             Some(Record::User(_)) => self.users(records, &mut bytes).await?,
             Some(Record::LoginEvent(_)) => self.logins(records, &mut bytes).await?,
             // Nothing else is asked for.
-            Some(Record::Avatar(_) | Record::Session(_) | Record::ApiToken(_) | Record::AuditEntry(_)) => {}
+            Some(
+                Record::Avatar(_)
+                | Record::Session(_)
+                | Record::ApiToken(_)
+                | Record::AuditEntry(_)
+                | Record::Mail(_)
+                | Record::Link(_)
+                | Record::Reports(_),
+            ) => {}
         }
         Ok(bytes)
     }

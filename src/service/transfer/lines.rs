@@ -293,7 +293,10 @@ impl Column {
 mod tests {
     use super::*;
 
-    fn ndjson(text: &[u8]) -> (Vec<(u64, Result<(), String>)>, u64) {
+    /// Lines by number, and what is wrong with them.
+    type Lines = Vec<(u64, Result<(), String>)>;
+
+    fn ndjson(text: &[u8]) -> (Lines, u64) {
         let (mut lines, mut bytes) = (Vec::new(), 0);
         read_ndjson(text, |chunk| {
             lines.extend(

@@ -368,6 +368,8 @@ pub(crate) async fn are_deleted_with_everything(store: Arc<dyn Store>) {
         opened: None,
         failures: Failures::Unchanged,
         released: Vec::new(),
+        mails: Vec::new(),
+        on_lock: None,
     };
     store.record_login(&late).await.unwrap();
     assert_eq!(store.clear_deleted(at(100 + 3599)).await.unwrap(), 1);

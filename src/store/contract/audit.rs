@@ -53,12 +53,12 @@ pub(crate) async fn reads_back_whole(store: Arc<dyn Store>) {
         ],
         ..make.entry_at(acme.id, 10)
     };
-    store.create_user(&user, None, &full).await.unwrap();
+    store.create_user(&user, None, &full, &[]).await.unwrap();
     let empty = AuditEntry {
         changes: Vec::new(),
         ..make.entry_at(acme.id, 20)
     };
-    store.delete_user(user.id, &empty).await.unwrap();
+    store.delete_user(user.id, 1, &empty).await.unwrap();
     assert_eq!(all(&store).await[..2], [empty, full]);
 }
 
@@ -90,6 +90,7 @@ async fn population(store: &Arc<dyn Store>, make: &mut Maker) -> Vec<AuditEntry>
                 TargetType::Role,
                 TargetType::Group,
                 TargetType::ApiToken,
+                TargetType::Mail,
             ]),
             target_id: make.pick(&targets),
             ..make.entry_at(account, n / 5)
@@ -241,9 +242,9 @@ pub(crate) async fn takes_its_entry_with_each_change(store: Arc<dyn Store>) {
             .unwrap()
     );
     let ann = make.user(acme.id, "ann");
-    store.create_user(&ann, None, &entry(&mut make)).await.unwrap();
+    store.create_user(&ann, None, &entry(&mut make), &[]).await.unwrap();
     let ann = User { revision: 2, ..ann };
-    store.update_user(&ann, 1, &entry(&mut make)).await.unwrap();
+    store.update_user(&ann, 1, &entry(&mut make), &[]).await.unwrap();
     let change = PasswordChange {
         hash: password("y"),
         changed_at: at(9),
@@ -251,7 +252,7 @@ pub(crate) async fn takes_its_entry_with_each_change(store: Arc<dyn Store>) {
         keep_history: 1,
     };
     store
-        .set_password(ann.id, 2, &change, None, &entry(&mut make))
+        .set_password(ann.id, 2, &change, None, &entry(&mut make), &[])
         .await
         .unwrap();
     let count = FailureCount {
@@ -279,14 +280,14 @@ pub(crate) async fn takes_its_entry_with_each_change(store: Arc<dyn Store>) {
     store.record_login(&own).await.unwrap();
     let (record, opened) = impersonation(&mut make, &ann);
     store
-        .open_impersonation(&opened, &record.event, &entry(&mut make))
+        .open_impersonation(&opened, &record.event, &entry(&mut make), &[])
         .await
         .unwrap();
     let ended = store
         .revoke_sessions(ann.id, WhichSessions::AllBut(None), &entry(&mut make))
         .await;
     assert_eq!(ended.unwrap(), 2);
-    store.delete_user(ann.id, &entry(&mut make)).await.unwrap();
+    store.delete_user(ann.id, 5, &entry(&mut make)).await.unwrap();
 
     let (role, group) = (make.role(acme.id, "Role"), make.group(acme.id, "Group"));
     store.create_role(&role, &entry(&mut make)).await.unwrap();
@@ -348,17 +349,17 @@ pub(crate) async fn takes_none_of_a_failed_change(store: Arc<dyn Store>) {
     };
     assert!(store.create_account(&again, &mains, &entry).await.is_err());
     assert!(store.update_account(&acme, 5, &entry).await.is_err());
-    assert!(store.create_user(&user, None, &entry).await.is_err());
+    assert!(store.create_user(&user, None, &entry, &[]).await.is_err());
     assert!(!store.create_first_user(&user, &password("x"), &entry).await.unwrap());
-    assert!(store.update_user(&ann, 5, &entry).await.is_err());
-    assert!(store.set_password(ann.id, 5, &change, None, &entry).await.is_err());
+    assert!(store.update_user(&ann, 5, &entry, &[]).await.is_err());
+    assert!(store.set_password(ann.id, 5, &change, None, &entry, &[]).await.is_err());
     assert!(
         store
             .unlock_user(user.id, &[key(acme.id, 1, None)], &entry)
             .await
             .is_err()
     );
-    assert!(store.delete_user(ann.id, &entry).await.is_err());
+    assert!(store.delete_user(ann.id, 1, &entry).await.is_err());
     assert!(store.create_role(&other, &entry).await.is_err());
     assert!(store.update_role(&role, 5, &entry).await.is_err());
     assert!(store.delete_role(&other, at(9), &entry).await.is_err());
@@ -375,7 +376,12 @@ pub(crate) async fn takes_none_of_a_failed_change(store: Arc<dyn Store>) {
     let none = store.revoke_sessions(ann.id, WhichSessions::AllBut(None), &entry).await;
     assert_eq!(none.unwrap(), 0, "nobody has signed in");
     let (record, opened) = impersonation(&mut make, &User { revision: 5, ..ann });
-    assert!(store.open_impersonation(&opened, &record.event, &entry).await.is_err());
+    assert!(
+        store
+            .open_impersonation(&opened, &record.event, &entry, &[])
+            .await
+            .is_err()
+    );
     assert!(store.delete_account(again.id, at(9), &entry).await.is_err());
     assert_eq!(all(&store).await, before);
 }

@@ -54,7 +54,7 @@ pub(crate) async fn are_set_replaced_and_taken_away(store: Arc<dyn Store>) {
         ..found
     };
     let entry = make.entry(acme.id);
-    store.update_user(&renamed, 3, &entry).await.unwrap();
+    store.update_user(&renamed, 3, &entry, &[]).await.unwrap();
     assert_eq!(reload(&store, &ann).await.avatar, Some(second.id));
 
     let entry = make.entry(acme.id);
@@ -72,7 +72,7 @@ pub(crate) async fn go_with_their_user(store: Arc<dyn Store>) {
     let entry = make.entry(acme.id);
     store.set_avatar(ann.id, 1, Some(&own), at(50), &entry).await.unwrap();
     let entry = make.entry(acme.id);
-    store.delete_user(ann.id, &entry).await.unwrap();
+    store.delete_user(ann.id, 2, &entry).await.unwrap();
     assert_eq!(store.avatar(own.id).await.unwrap(), None);
     let entry = make.entry(acme.id);
     let missing = store.set_avatar(ann.id, 2, Some(&own), at(51), &entry).await;

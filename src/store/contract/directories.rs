@@ -71,13 +71,13 @@ pub(crate) async fn link_an_entry_to_one_user(store: Arc<dyn Store>) {
     let before = audited(&store).await;
 
     let second = ldap(&mut make, acme.id, "eve", Some("1"));
-    let refused = store.create_user(&second, None, &make.entry(acme.id)).await;
+    let refused = store.create_user(&second, None, &make.entry(acme.id), &[]).await;
     assert!(is_taken(&refused), "{refused:?}");
     assert_eq!(store.users_by_ids(&[second.id]).await.unwrap(), []);
     let linked = relinked(&bob, ann.directory_link.clone());
-    let refused = store.update_user(&linked, 1, &make.entry(acme.id)).await;
+    let refused = store.update_user(&linked, 1, &make.entry(acme.id), &[]).await;
     assert!(is_taken(&refused), "{refused:?}");
-    let refused = store.update_from_directory(&linked, 1, &make.entry(acme.id)).await;
+    let refused = store.update_from_directory(&linked, 1, &make.entry(acme.id), &[]).await;
     assert!(is_taken(&refused), "{refused:?}");
     // Also for one who has left the directory, and whatever else the link says.
     let local = User {
@@ -87,7 +87,7 @@ pub(crate) async fn link_an_entry_to_one_user(store: Arc<dyn Store>) {
         }),
         ..make.user(acme.id, "local")
     };
-    let refused = store.create_user(&local, None, &make.entry(acme.id)).await;
+    let refused = store.create_user(&local, None, &make.entry(acme.id), &[]).await;
     assert!(is_taken(&refused), "{refused:?}");
     assert_eq!(reload(&store, &bob).await, bob);
     assert_eq!(audited(&store).await, before);
@@ -96,7 +96,10 @@ pub(crate) async fn link_an_entry_to_one_user(store: Arc<dyn Store>) {
     // directory's own identifiers mean as it stands.
     stored(&store, &mut make, &blue, "ann", Some("1")).await;
     let elsewhere = relinked(&bob, Some(link("other", "1")));
-    store.update_user(&elsewhere, 1, &make.entry(acme.id)).await.unwrap();
+    store
+        .update_user(&elsewhere, 1, &make.entry(acme.id), &[])
+        .await
+        .unwrap();
     stored(&store, &mut make, &acme, "lea", Some("a")).await;
     stored(&store, &mut make, &acme, "leo", Some("A")).await;
     stored(&store, &mut make, &acme, "max", None).await;
@@ -104,21 +107,24 @@ pub(crate) async fn link_an_entry_to_one_user(store: Arc<dyn Store>) {
 
     // Whoever lets go of an entry leaves it to others: by a change, by another entry, by going.
     store
-        .update_user(&relinked(&ann, None), 1, &make.entry(acme.id))
+        .update_user(&relinked(&ann, None), 1, &make.entry(acme.id), &[])
         .await
         .unwrap();
     let there = relinked(&elsewhere, Some(link("corp", "1")));
     store
-        .update_from_directory(&there, 2, &make.entry(acme.id))
+        .update_from_directory(&there, 2, &make.entry(acme.id), &[])
         .await
         .unwrap();
     assert_eq!(reload(&store, &bob).await, there);
     let back = relinked(&reload(&store, &ann).await, Some(link("other", "1")));
     store
-        .update_from_directory(&back, 2, &make.entry(acme.id))
+        .update_from_directory(&back, 2, &make.entry(acme.id), &[])
         .await
         .unwrap();
-    store.delete_user(bob.id, &make.entry(acme.id)).await.unwrap();
+    store
+        .delete_user(bob.id, there.revision, &make.entry(acme.id))
+        .await
+        .unwrap();
     stored(&store, &mut make, &acme, "zoe", Some("1")).await;
 }
 
@@ -141,9 +147,9 @@ pub(crate) async fn race_for_an_entry(store: Arc<dyn Store>) {
             let linked = relinked(&user, Some(link("corp", "1")));
             tokio::spawn(async move {
                 match n % 3 {
-                    0 => store.create_user(&user, None, &entry).await,
-                    1 => store.update_user(&linked, 1, &entry).await,
-                    _ => store.update_from_directory(&linked, 1, &entry).await.map(drop),
+                    0 => store.create_user(&user, None, &entry, &[]).await,
+                    1 => store.update_user(&linked, 1, &entry, &[]).await,
+                    _ => store.update_from_directory(&linked, 1, &entry, &[]).await.map(drop),
                 }
             })
         })

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::directories::{ldap, link, relinked, stored};
-use super::sample::{Maker, at, audited, grant, password, reload, token};
+use super::sample::{Maker, at, audited, grant, overreaching, password, reload, token};
 use crate::domain::grant::GrantTarget;
 use crate::domain::ids::UserId;
 use crate::domain::login::Login;
-use crate::domain::login_event::LoginOutcome;
 use crate::domain::user::{DirectoryLink, DisabledBy, User, UserStatus};
-use crate::store::{NewPerson, Store, StoreError, Unique};
+use crate::store::{Store, StoreError, Unique};
 
 fn disabled(user: &User) -> User {
     User {
@@ -42,7 +41,9 @@ pub(crate) async fn are_made_at_their_revision(store: Arc<dyn Store>) {
         revision: 2,
         ..before.clone()
     };
-    let left = store.update_from_directory(&changed, 1, &make.entry(acme.id)).await;
+    let left = store
+        .update_from_directory(&changed, 1, &make.entry(acme.id), &[])
+        .await;
     assert!(!left.unwrap());
     assert_eq!(reload(&store, &before).await, changed);
     assert_eq!(store.user_by_login(acme.id, &before.login).await.unwrap(), None);
@@ -53,41 +54,12 @@ pub(crate) async fn keep_what_other_intents_own(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
     let blue = make.stored_account(&store, "blue").await;
-    let user = make.user(acme.id, "ann");
-    let event = make.event(&user, 5, LoginOutcome::Success);
-    let user = User {
-        locked_until: Some(at(1000)),
-        last_login: Some(event.clone()),
-        ..user
-    };
-    let person = NewPerson {
-        user: user.clone(),
-        password: Some(password("first")),
-        events: vec![event],
-    };
-    store.insert_people(&[person]).await.unwrap();
-    let changed = User {
-        account: blue.id,
-        first_name: "Changed".to_owned(),
-        locked_until: None,
-        has_password: false,
-        password_changed_at: None,
-        last_login: None,
-        created_at: at(77),
-        updated_at: at(78),
-        revision: 2,
-        ..user.clone()
-    };
+    let user = make.stored_person(&store, &acme, "ann").await;
+    let [changed, expected] = overreaching(&user, blue.id);
     store
-        .update_from_directory(&changed, 1, &make.entry(acme.id))
+        .update_from_directory(&changed, 1, &make.entry(acme.id), &[])
         .await
         .unwrap();
-    let expected = User {
-        first_name: "Changed".to_owned(),
-        updated_at: at(78),
-        revision: 2,
-        ..user.clone()
-    };
     assert_eq!(reload(&store, &user).await, expected);
     let credentials = store.credentials(user.id).await.unwrap().unwrap();
     assert_eq!(credentials.hash, Some(password("first")));
@@ -99,7 +71,7 @@ pub(crate) async fn keep_what_other_intents_own(store: Arc<dyn Store>) {
         ..expected
     };
     store
-        .update_from_directory(&ldap, 2, &make.entry(acme.id))
+        .update_from_directory(&ldap, 2, &make.entry(acme.id), &[])
         .await
         .unwrap();
     assert_eq!(reload(&store, &user).await, without_password(ldap));
@@ -131,19 +103,21 @@ pub(crate) async fn leave_everything_when_refused(store: Arc<dyn Store>) {
         revision: 6,
         ..disabled(&ann)
     };
-    let refused = store.update_from_directory(&stale, 5, &make.entry(acme.id)).await;
+    let refused = store.update_from_directory(&stale, 5, &make.entry(acme.id), &[]).await;
     assert!(
         matches!(refused, Err(StoreError::Conflict { current: 1 })),
         "{refused:?}"
     );
     let absent = ldap(&mut make, acme.id, "absent", None);
-    let refused = store.update_from_directory(&absent, 1, &make.entry(acme.id)).await;
+    let refused = store.update_from_directory(&absent, 1, &make.entry(acme.id), &[]).await;
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     let renamed = User {
         login: Login::parse("bob").unwrap(),
         ..disabled(&ann)
     };
-    let refused = store.update_from_directory(&renamed, 1, &make.entry(acme.id)).await;
+    let refused = store
+        .update_from_directory(&renamed, 1, &make.entry(acme.id), &[])
+        .await;
     assert!(
         matches!(refused, Err(StoreError::Taken(Unique::UserLogin))),
         "{refused:?}"
@@ -175,7 +149,7 @@ pub(crate) async fn may_disable_the_last_master(store: Arc<dyn Store>) {
     }
     let mut change = async |user: &User, expected: i64| {
         let entry = make.entry(acme.id);
-        store.update_from_directory(user, expected, &entry).await.unwrap()
+        store.update_from_directory(user, expected, &entry, &[]).await.unwrap()
     };
     assert!(!change(&disabled(&plain), 1).await);
     assert!(!change(&disabled(ann), 1).await, "there is another");
@@ -222,7 +196,7 @@ pub(crate) async fn race_to_disable_the_last_masters(store: Arc<dyn Store>) {
         .into_iter()
         .map(|(user, entry)| {
             let store = store.clone();
-            tokio::spawn(async move { store.update_from_directory(&user, 1, &entry).await.unwrap() })
+            tokio::spawn(async move { store.update_from_directory(&user, 1, &entry, &[]).await.unwrap() })
         })
         .collect();
     let mut left_none = 0;
@@ -296,7 +270,7 @@ pub(crate) async fn keep_a_look_through_an_update(store: Arc<dyn Store>) {
         ..link("corp", "1")
     };
     let update = relinked(&ann, Some(moved.clone()));
-    store.update_user(&update, 1, &make.entry(acme.id)).await.unwrap();
+    store.update_user(&update, 1, &make.entry(acme.id), &[]).await.unwrap();
     let expected = DirectoryLink {
         last_checked_at: at(5),
         ..moved.clone()
@@ -304,7 +278,7 @@ pub(crate) async fn keep_a_look_through_an_update(store: Arc<dyn Store>) {
     assert_eq!(reload(&store, &ann).await.directory_link, Some(expected.clone()));
     let update = relinked(&update, Some(moved.clone()));
     store
-        .update_from_directory(&update, 2, &make.entry(acme.id))
+        .update_from_directory(&update, 2, &make.entry(acme.id), &[])
         .await
         .unwrap();
     assert_eq!(reload(&store, &ann).await.directory_link, Some(expected));
@@ -315,7 +289,7 @@ pub(crate) async fn keep_a_look_through_an_update(store: Arc<dyn Store>) {
     };
     let update = relinked(&update, Some(later.clone()));
     store
-        .update_from_directory(&update, 3, &make.entry(acme.id))
+        .update_from_directory(&update, 3, &make.entry(acme.id), &[])
         .await
         .unwrap();
     assert_eq!(reload(&store, &ann).await.directory_link, Some(later));
@@ -325,13 +299,13 @@ pub(crate) async fn keep_a_look_through_an_update(store: Arc<dyn Store>) {
         let expected = update.revision;
         update = relinked(&update, Some(other.clone()));
         store
-            .update_user(&update, expected, &make.entry(acme.id))
+            .update_user(&update, expected, &make.entry(acme.id), &[])
             .await
             .unwrap();
         assert_eq!(reload(&store, &ann).await.directory_link, Some(other));
     }
     store
-        .update_user(&relinked(&update, None), 6, &make.entry(acme.id))
+        .update_user(&relinked(&update, None), 6, &make.entry(acme.id), &[])
         .await
         .unwrap();
     assert_eq!(reload(&store, &ann).await.directory_link, None);
@@ -357,9 +331,9 @@ pub(crate) async fn keep_looks_through_concurrent_updates(store: Arc<dyn Store>)
                 let expected = user.revision - 1;
                 // No look is a change, so none is in the way.
                 if expected % 2 == 0 {
-                    store.update_user(&user, expected, &entry).await.unwrap();
+                    store.update_user(&user, expected, &entry, &[]).await.unwrap();
                 } else {
-                    store.update_from_directory(&user, expected, &entry).await.unwrap();
+                    store.update_from_directory(&user, expected, &entry, &[]).await.unwrap();
                 }
             }
         })

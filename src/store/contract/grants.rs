@@ -69,7 +69,7 @@ pub(crate) async fn of_what_is_gone_are_left_out(store: Arc<dyn Store>) {
             ..user.clone()
         };
         store
-            .update_user(&changed, user.revision, &make.entry(acme.id))
+            .update_user(&changed, user.revision, &make.entry(acme.id), &[])
             .await
             .unwrap();
         reload(&store, user).await
@@ -84,9 +84,9 @@ pub(crate) async fn of_what_is_gone_are_left_out(store: Arc<dyn Store>) {
 async fn granted(store: Arc<dyn Store>, user: User, is_new: bool, mut make: Maker) {
     let entry = make.entry(user.account);
     let outcome = if is_new {
-        store.create_user(&user, None, &entry).await
+        store.create_user(&user, None, &entry, &[]).await
     } else {
-        store.update_user(&user, user.revision - 1, &entry).await
+        store.update_user(&user, user.revision - 1, &entry, &[]).await
     };
     outcome.unwrap();
 }

@@ -41,6 +41,8 @@ pub(crate) async fn reads_back_whole(store: Arc<dyn Store>) {
                 opened: None,
                 failures: Failures::Unchanged,
                 released: Vec::new(),
+                mails: Vec::new(),
+                on_lock: None,
             };
             store.record_login(&record).await.unwrap();
             all.push(event);
@@ -82,6 +84,8 @@ async fn population(store: &Arc<dyn Store>, make: &mut Maker) -> (Vec<User>, Vec
             opened: None,
             failures: Failures::Unchanged,
             released: Vec::new(),
+            mails: Vec::new(),
+            on_lock: None,
         };
         store.record_login(&record).await.unwrap();
         events.push(event);
@@ -357,7 +361,7 @@ pub(crate) async fn survives_its_user(store: Arc<dyn Store>) {
     let record = make.sign_in(&ann, 1, token(1));
     store.record_login(&record).await.unwrap();
     let entry = make.entry(acme.id);
-    store.delete_user(ann.id, &entry).await.unwrap();
+    store.delete_user(ann.id, 1, &entry).await.unwrap();
     assert_eq!(
         store.login_events_by_ids(&[record.event.id]).await.unwrap(),
         std::slice::from_ref(&record.event)
@@ -382,6 +386,8 @@ pub(crate) async fn is_counted_between_edges(store: Arc<dyn Store>) {
             opened: None,
             failures: Failures::Unchanged,
             released: Vec::new(),
+            mails: Vec::new(),
+            on_lock: None,
         };
         store.record_login(&record).await.unwrap();
     };

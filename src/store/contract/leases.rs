@@ -110,6 +110,8 @@ pub(crate) async fn are_purged_when_they_are_over(store: Arc<dyn Store>) {
         now: at(60),
         history_before: at(0),
         audit_before: at(0),
+        mail_before: at(0),
+        links_before: at(0),
     };
     assert_eq!(store.purge(&retention).await.unwrap(), 2);
     // Whose clock is behind finds that the first two are gone, and the third is not.

@@ -184,6 +184,8 @@ pub(crate) async fn end_with_the_store(store: Arc<dyn Store>) {
         opened: None,
         failures: Failures::Unchanged,
         released: Vec::new(),
+        mails: Vec::new(),
+        on_lock: None,
     };
     store.record_login(&record).await.unwrap();
     assert_eq!(next(&mut watch).await, record.event);

@@ -130,7 +130,7 @@ pub(crate) async fn write_nothing_on_a_conflict(store: Arc<dyn Store>) {
         ..ann.clone()
     };
     let entry = make.entry(acme.id);
-    store.update_user(&renamed, 1, &entry).await.unwrap();
+    store.update_user(&renamed, 1, &entry, &[]).await.unwrap();
 
     let refused = store.record_login(&record).await;
     assert!(
@@ -151,7 +151,7 @@ pub(crate) async fn write_nothing_for_a_user_that_is_gone(store: Arc<dyn Store>)
     let ann = make.stored_user(&store, &acme, "ann").await;
     let (count, record) = failed_then_right(&store, &mut make, &ann).await;
     let entry = make.entry(acme.id);
-    store.delete_user(ann.id, &entry).await.unwrap();
+    store.delete_user(ann.id, 1, &entry).await.unwrap();
     let refused = store.record_login(&record).await;
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     nothing_written(&store, &mut make, &ann, count, &record).await;
@@ -225,6 +225,8 @@ pub(crate) async fn record_a_refusal_without_a_session(store: Arc<dyn Store>) {
         opened: None,
         failures: Failures::Unchanged,
         released: Vec::new(),
+        mails: Vec::new(),
+        on_lock: None,
     };
     store.record_login(&unknown).await.unwrap();
     assert_eq!(event(&store, &unknown).await.as_ref(), Some(&unknown.event));

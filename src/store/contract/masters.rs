@@ -25,7 +25,7 @@ pub(crate) async fn cannot_all_be_disabled(store: Arc<dyn Store>) {
     store.record_login(&record).await.unwrap();
     let before = audited(&store).await;
     let entry = make.entry(acme.id);
-    let refused = store.update_user(&disabled(&ann), 1, &entry).await;
+    let refused = store.update_user(&disabled(&ann), 1, &entry, &[]).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     assert_eq!(reload(&store, &ann).await.status, UserStatus::Active);
     assert!(store.identity(&token(1)).await.unwrap().is_some());
@@ -33,7 +33,7 @@ pub(crate) async fn cannot_all_be_disabled(store: Arc<dyn Store>) {
 
     make.stored_master(&store, &acme, "bob").await;
     let entry = make.entry(acme.id);
-    store.update_user(&disabled(&ann), 1, &entry).await.unwrap();
+    store.update_user(&disabled(&ann), 1, &entry, &[]).await.unwrap();
     assert_eq!(reload(&store, &ann).await.status, UserStatus::Disabled);
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn cannot_all_be_demoted(store: Arc<dyn Store>) {
         ..ann.clone()
     };
     let entry = make.entry(acme.id);
-    let refused = store.update_user(&demoted, 1, &entry).await;
+    let refused = store.update_user(&demoted, 1, &entry, &[]).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     assert_eq!(reload(&store, &ann).await, ann);
 
@@ -58,12 +58,12 @@ pub(crate) async fn cannot_all_be_demoted(store: Arc<dyn Store>) {
         ..ann.clone()
     };
     let entry = make.entry(acme.id);
-    store.update_user(&renamed, 1, &entry).await.unwrap();
+    store.update_user(&renamed, 1, &entry, &[]).await.unwrap();
 
     make.stored_master(&store, &acme, "bob").await;
     let demoted = User { revision: 3, ..demoted };
     let entry = make.entry(acme.id);
-    store.update_user(&demoted, 2, &entry).await.unwrap();
+    store.update_user(&demoted, 2, &entry, &[]).await.unwrap();
     assert!(!reload(&store, &ann).await.is_master());
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn cannot_all_be_deleted(store: Arc<dyn Store>) {
     let ann = make.stored_master(&store, &acme, "ann").await;
     let before = audited(&store).await;
     let entry = make.entry(acme.id);
-    let refused = store.delete_user(ann.id, &entry).await;
+    let refused = store.delete_user(ann.id, 1, &entry).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     assert_eq!(reload(&store, &ann).await, ann);
     assert!(store.credentials(ann.id).await.unwrap().unwrap().hash.is_some());
@@ -81,7 +81,7 @@ pub(crate) async fn cannot_all_be_deleted(store: Arc<dyn Store>) {
 
     make.stored_master(&store, &acme, "bob").await;
     let entry = make.entry(acme.id);
-    store.delete_user(ann.id, &entry).await.unwrap();
+    store.delete_user(ann.id, 1, &entry).await.unwrap();
 }
 
 /// Everybody who is left after a race: one active master.
@@ -117,7 +117,7 @@ pub(crate) async fn race_to_disable_each_other(store: Arc<dyn Store>) {
         .into_iter()
         .map(|(user, entry)| {
             let store = store.clone();
-            tokio::spawn(async move { store.update_user(&user, 1, &entry).await })
+            tokio::spawn(async move { store.update_user(&user, 1, &entry, &[]).await })
         })
         .collect();
     let mut outcomes = Vec::new();
@@ -142,9 +142,9 @@ pub(crate) async fn race_to_delete_each_other(store: Arc<dyn Store>) {
             let store = store.clone();
             tokio::spawn(async move {
                 if n % 2 == 0 {
-                    store.delete_user(user.id, &entry).await
+                    store.delete_user(user.id, 1, &entry).await
                 } else {
-                    store.update_user(&disabled(&user), 1, &entry).await
+                    store.update_user(&disabled(&user), 1, &entry, &[]).await
                 }
             })
         })
@@ -166,22 +166,22 @@ pub(crate) async fn count_only_when_active_and_of_the_account(store: Arc<dyn Sto
     let off = disabled(&make.master(acme.id, "off"));
     make.store_user(&store, &off).await;
     let entry = make.entry(acme.id);
-    let refused = store.update_user(&disabled(&ann), 1, &entry).await;
+    let refused = store.update_user(&disabled(&ann), 1, &entry, &[]).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     let entry = make.entry(acme.id);
-    let refused = store.delete_user(ann.id, &entry).await;
+    let refused = store.delete_user(ann.id, 1, &entry).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
 
     // A master who is disabled already, and people who are none, may go.
     let entry = make.entry(acme.id);
-    store.delete_user(off.id, &entry).await.unwrap();
+    store.delete_user(off.id, off.revision, &entry).await.unwrap();
     // An account that never had a master is not held to have one.
     let empty = make.stored_account(&store, "empty").await;
     let eve = make.stored_user(&store, &empty, "eve").await;
     let entry = make.entry(empty.id);
-    store.update_user(&disabled(&eve), 1, &entry).await.unwrap();
+    store.update_user(&disabled(&eve), 1, &entry, &[]).await.unwrap();
     let entry = make.entry(empty.id);
-    store.delete_user(eve.id, &entry).await.unwrap();
+    store.delete_user(eve.id, 2, &entry).await.unwrap();
 }
 
 pub(crate) async fn count_only_when_they_can_sign_in(store: Arc<dyn Store>) {
@@ -195,12 +195,12 @@ pub(crate) async fn count_only_when_they_can_sign_in(store: Arc<dyn Store>) {
     };
     let heir = locked_out(make.master(acme.id, "heir"));
     make.store_user(&store, &heir).await;
-    let refused = store.update_user(&disabled(&ann), 1, &make.entry(acme.id)).await;
+    let refused = store.update_user(&disabled(&ann), 1, &make.entry(acme.id), &[]).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
-    let refused = store.delete_user(ann.id, &make.entry(acme.id)).await;
+    let refused = store.delete_user(ann.id, 1, &make.entry(acme.id)).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     // Whoever could not sign in either is missed by nobody, as long as another is there.
-    store.delete_user(heir.id, &make.entry(acme.id)).await.unwrap();
+    store.delete_user(heir.id, 1, &make.entry(acme.id)).await.unwrap();
 
     // The directory's password is a way in, until its user leaves the directory.
     let from_directory = User {
@@ -208,16 +208,16 @@ pub(crate) async fn count_only_when_they_can_sign_in(store: Arc<dyn Store>) {
         ..locked_out(make.master(acme.id, "lea"))
     };
     make.store_user(&store, &from_directory).await;
-    store.delete_user(ann.id, &make.entry(acme.id)).await.unwrap();
+    store.delete_user(ann.id, 1, &make.entry(acme.id)).await.unwrap();
     let local = User {
         is_ldap: false,
         revision: 2,
         ..from_directory.clone()
     };
-    let refused = store.update_user(&local, 1, &make.entry(acme.id)).await;
+    let refused = store.update_user(&local, 1, &make.entry(acme.id), &[]).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     make.stored_master(&store, &acme, "bob").await;
-    store.update_user(&local, 1, &make.entry(acme.id)).await.unwrap();
+    store.update_user(&local, 1, &make.entry(acme.id), &[]).await.unwrap();
 
     // Where nobody can sign in at all, all but the last may go.
     let blue = make.stored_account(&store, "blue").await;
@@ -227,8 +227,8 @@ pub(crate) async fn count_only_when_they_can_sign_in(store: Arc<dyn Store>) {
     );
     make.store_user(&store, &one).await;
     make.store_user(&store, &two).await;
-    store.delete_user(one.id, &make.entry(blue.id)).await.unwrap();
-    let refused = store.delete_user(two.id, &make.entry(blue.id)).await;
+    store.delete_user(one.id, 1, &make.entry(blue.id)).await.unwrap();
+    let refused = store.delete_user(two.id, 1, &make.entry(blue.id)).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
 }
 
@@ -280,14 +280,14 @@ pub(crate) async fn count_only_by_the_directory_where_local_passwords_are_refuse
             ..lea.clone()
         },
     ] {
-        let refused = store.update_user(&changed, 1, &make.entry(acme.id)).await;
+        let refused = store.update_user(&changed, 1, &make.entry(acme.id), &[]).await;
         assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
     }
-    let refused = store.delete_user(lea.id, &make.entry(acme.id)).await;
+    let refused = store.delete_user(lea.id, 1, &make.entry(acme.id)).await;
     assert!(matches!(refused, Err(StoreError::LastMaster)), "{refused:?}");
-    store.delete_user(ann.id, &make.entry(acme.id)).await.unwrap();
+    store.delete_user(ann.id, 1, &make.entry(acme.id)).await.unwrap();
     stored_ldap_master(&store, &mut make, &acme, "leo").await;
-    store.delete_user(lea.id, &make.entry(acme.id)).await.unwrap();
+    store.delete_user(lea.id, 1, &make.entry(acme.id)).await.unwrap();
 
     // Operators keep their way in, and where nobody has one there is none to take.
     let system = make.stored_account(&store, "system").await;
@@ -305,7 +305,7 @@ pub(crate) async fn count_only_by_the_directory_where_local_passwords_are_refuse
         .await
         .unwrap();
     store
-        .delete_user(root.unwrap().id, &make.entry(system.id))
+        .delete_user(root.unwrap().id, 1, &make.entry(system.id))
         .await
         .unwrap();
 }
@@ -320,7 +320,7 @@ pub(crate) async fn race_with_their_account_for_the_last_way_in(store: Arc<dyn S
         let (closing, demoting) = (directory_only(&acme, 2), disabled(&lea));
         let (closed, gone) = tokio::join!(
             store.update_account(&closing, 1, &one),
-            store.update_user(&demoting, 1, &other)
+            store.update_user(&demoting, 1, &other, &[])
         );
         let outcomes = [&closed, &gone];
         assert_eq!(outcomes.iter().filter(|o| o.is_ok()).count(), 1, "{outcomes:?}");

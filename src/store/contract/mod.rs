@@ -8,6 +8,7 @@
 
 pub(crate) mod model;
 mod named;
+mod outbox;
 mod people;
 pub(crate) mod sample;
 
@@ -21,11 +22,15 @@ pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod history;
 pub(crate) mod leases;
+pub(crate) mod links;
 pub(crate) mod live;
 pub(crate) mod logins;
+pub(crate) mod mail_changes;
+pub(crate) mod mails;
 pub(crate) mod masters;
 pub(crate) mod passwords;
 pub(crate) mod places;
+pub(crate) mod reports;
 pub(crate) mod roles;
 pub(crate) mod sessions;
 pub(crate) mod tokens;
@@ -82,6 +87,11 @@ macro_rules! contract_suite {
                 are_held_by_one, run_out, are_renewed, are_dropped_by_their_holder_only, go_to_one_of_many,
                 are_purged_when_they_are_over,
             }
+            links {
+                are_found_with_what_using_them_takes, take_the_place_of_those_of_earlier_mails, race_for_the_latest_mail,
+                are_of_no_use_to_some, are_redeemed_with_everything, are_redeemed_once_of_two,
+                are_refused_when_they_do_not_work, end_with_the_address_and_the_way_in, are_purged_when_they_are_long_over,
+            }
             live {
                 are_told_of_whole_once_and_in_order, are_told_to_each_from_its_beginning_on,
                 are_each_told_of_when_many_come_at_once, are_not_told_of_unless_they_are_recorded,
@@ -91,6 +101,15 @@ macro_rules! contract_suite {
                 find_a_candidate, open_a_session, keep_revision_and_time_of_change, replace_the_hash,
                 write_nothing_on_a_conflict, write_nothing_for_a_user_that_is_gone, keep_the_newest_as_the_last,
                 lose_none_to_concurrency, record_a_refusal_without_a_session,
+            }
+            mail_changes {
+                come_with_a_change_of_users, come_with_a_sign_in, stay_away_from_a_change_that_fails,
+                tell_of_a_lock_once, tell_of_a_lock_once_of_many, are_dropped_with_their_user, go_with_their_account,
+            }
+            mails {
+                read_back_whole, are_kept_once_by_their_key, are_claimed_when_they_are_due, are_claimed_by_one_of_many,
+                go_to_another_after_the_lease, are_settled_as_they_came_out, are_retried_and_dropped_by_hand,
+                are_listed_newest_first, are_purged_when_they_are_over,
             }
             masters {
                 cannot_all_be_disabled, cannot_all_be_demoted, cannot_all_be_deleted, race_to_disable_each_other,
@@ -105,6 +124,10 @@ macro_rules! contract_suite {
             places {
                 are_as_many_as_may_still_fail, are_taken_in_each_counter_or_in_none, of_others_stay_theirs,
                 are_free_again_after_the_window, lock_at_once_when_the_threshold_was_lowered, never_let_one_too_many_try,
+            }
+            reports {
+                go_to_exactly_those_who_asked, follow_what_users_ask_for, go_to_many_page_by_page,
+                warn_whose_directory_password_expires, are_filed_once, tell_from_which_countries_people_signed_in,
             }
             roles {
                 have_unique_folded_names, race_for_a_name, are_found_by_id, are_listed_filtered_and_paged,
@@ -137,7 +160,8 @@ macro_rules! contract_suite {
             }
             users {
                 read_back_whole, have_unique_logins_in_their_account, race_for_a_login, race_to_be_the_first,
-                are_the_first_only_in_an_empty_account, are_found_by_id_and_login, are_deleted_with_password_and_sessions, are_unlocked,
+                are_the_first_only_in_an_empty_account, are_found_by_id_and_login, are_deleted_with_password_and_sessions,
+                are_deleted_at_their_revision, are_unlocked,
             }
         }
     };

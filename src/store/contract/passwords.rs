@@ -44,7 +44,7 @@ pub(crate) async fn are_set_with_a_bounded_history(store: Arc<dyn Store>) {
         };
         let entry = make.entry(acme.id);
         store
-            .set_password(ann.id, revision, &change, None, &entry)
+            .set_password(ann.id, revision, &change, None, &entry, &[])
             .await
             .unwrap();
         let credentials = store.credentials(ann.id).await.unwrap().unwrap();
@@ -79,7 +79,7 @@ pub(crate) async fn end_sessions_but_the_kept_one(store: Arc<dyn Store>) {
     }
     let entry = make.entry(acme.id);
     store
-        .set_password(ann.id, 1, &change("b", 20, 5), kept, &entry)
+        .set_password(ann.id, 1, &change("b", 20, 5), kept, &entry, &[])
         .await
         .unwrap();
     for (n, there) in [(1, false), (2, true), (3, false), (4, true)] {
@@ -87,7 +87,7 @@ pub(crate) async fn end_sessions_but_the_kept_one(store: Arc<dyn Store>) {
     }
     let entry = make.entry(acme.id);
     store
-        .set_password(ann.id, 2, &change("c", 30, 5), None, &entry)
+        .set_password(ann.id, 2, &change("c", 30, 5), None, &entry, &[])
         .await
         .unwrap();
     assert_eq!(store.identity(&token(2)).await.unwrap(), None);
@@ -102,7 +102,9 @@ pub(crate) async fn are_set_at_a_revision(store: Arc<dyn Store>) {
     store.record_login(&record).await.unwrap();
     let before = audited(&store).await;
     let entry = make.entry(acme.id);
-    let refused = store.set_password(ann.id, 2, &change("b", 20, 5), None, &entry).await;
+    let refused = store
+        .set_password(ann.id, 2, &change("b", 20, 5), None, &entry, &[])
+        .await;
     assert!(
         matches!(refused, Err(StoreError::Conflict { current: 1 })),
         "{refused:?}"
@@ -113,7 +115,9 @@ pub(crate) async fn are_set_at_a_revision(store: Arc<dyn Store>) {
     );
     assert!(store.identity(&token(1)).await.unwrap().is_some());
     let nobody = UserId::from_uuid(make.uuid());
-    let refused = store.set_password(nobody, 1, &change("b", 20, 5), None, &entry).await;
+    let refused = store
+        .set_password(nobody, 1, &change("b", 20, 5), None, &entry, &[])
+        .await;
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     assert_eq!(audited(&store).await, before);
 }
@@ -128,7 +132,7 @@ pub(crate) async fn race_at_a_revision(store: Arc<dyn Store>) {
             let (store, id) = (store.clone(), ann.id);
             tokio::spawn(async move {
                 store
-                    .set_password(id, 1, &change(&format!("p{n}"), n, 5), None, &entry)
+                    .set_password(id, 1, &change(&format!("p{n}"), n, 5), None, &entry, &[])
                     .await
             })
         })

@@ -19,7 +19,7 @@ use crate::domain::password::PasswordPolicy;
 use crate::domain::role::{Permission, Role};
 use crate::domain::session::Session;
 use crate::domain::user::{Notifications, User, UserStatus};
-use crate::store::{FailureKey, Failures, LoginRecord, OpenedSession, Store};
+use crate::store::{FailureKey, Failures, LoginRecord, NewPerson, OpenedSession, Store};
 
 /// 2026-03-01T10:00:00.123Z and `seconds`: with milliseconds, so that a store that drops them is found out.
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -275,6 +275,8 @@ impl Maker {
             }),
             failures: Failures::Unchanged,
             released: Vec::new(),
+            mails: Vec::new(),
+            on_lock: None,
         }
     }
 
@@ -285,6 +287,8 @@ impl Maker {
             opened: None,
             failures,
             released: Vec::new(),
+            mails: Vec::new(),
+            on_lock: None,
         }
     }
 
@@ -320,7 +324,7 @@ impl Maker {
     pub(crate) async fn store_user(&mut self, store: &Arc<dyn Store>, user: &User) {
         let hash = user.has_password.then(|| password("first"));
         let entry = self.entry(user.account);
-        store.create_user(user, hash.as_ref(), &entry).await.unwrap();
+        store.create_user(user, hash.as_ref(), &entry, &[]).await.unwrap();
     }
 
     /// Makes a user with a password and stores it.
@@ -330,12 +334,51 @@ impl Maker {
         user
     }
 
+    /// Makes a user with a password who has signed in and is locked, and stores it.
+    pub(crate) async fn stored_person(&mut self, store: &Arc<dyn Store>, account: &Account, login: &str) -> User {
+        let user = self.user(account.id, login);
+        let event = self.event(&user, 5, LoginOutcome::Success);
+        let user = User {
+            locked_until: Some(at(1000)),
+            last_login: Some(event.clone()),
+            ..user
+        };
+        let person = NewPerson {
+            user: user.clone(),
+            password: Some(password("first")),
+            events: vec![event],
+        };
+        store.insert_people(&[person]).await.unwrap();
+        user
+    }
+
     /// Makes a master with a password and stores it.
     pub(crate) async fn stored_master(&mut self, store: &Arc<dyn Store>, account: &Account, login: &str) -> User {
         let user = self.master(account.id, login);
         self.store_user(store, &user).await;
         user
     }
+}
+
+/// An update of a user at its first revision that goes for all that other intents own too, `account` among it; and what is
+/// to become of the user.
+pub(crate) fn overreaching(user: &User, account: AccountId) -> [User; 2] {
+    let expected = User {
+        first_name: "Changed".to_owned(),
+        updated_at: at(78),
+        revision: 2,
+        ..user.clone()
+    };
+    let update = User {
+        account,
+        locked_until: None,
+        has_password: false,
+        password_changed_at: None,
+        last_login: None,
+        created_at: at(77),
+        ..expected.clone()
+    };
+    [update, expected]
 }
 
 /// The user as it is stored now.

@@ -239,7 +239,10 @@ pub(crate) async fn are_opened_for_somebody_else(store: Arc<dyn Store>) {
     record.event.method = LoginMethod::Impersonation;
     let mut opened = record.opened.take().unwrap();
     let entry = make.entry(acme.id);
-    store.open_impersonation(&opened, &record.event, &entry).await.unwrap();
+    store
+        .open_impersonation(&opened, &record.event, &entry, &[])
+        .await
+        .unwrap();
 
     let identity = store.session_identity(opened.session.id).await.unwrap().unwrap();
     assert_eq!(identity, store.identity(&token(2)).await.unwrap().unwrap());
@@ -257,7 +260,7 @@ pub(crate) async fn are_opened_for_somebody_else(store: Arc<dyn Store>) {
     opened.token_hash = token(3);
     record.event.id = LoginEventId::from_uuid(make.uuid());
     let entry = make.entry(acme.id);
-    let refused = store.open_impersonation(&opened, &record.event, &entry).await;
+    let refused = store.open_impersonation(&opened, &record.event, &entry, &[]).await;
     assert!(
         matches!(refused, Err(StoreError::Conflict { current }) if current == ann.revision),
         "{refused:?}"

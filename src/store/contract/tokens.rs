@@ -123,6 +123,8 @@ pub(crate) async fn are_touched_forwards_only_and_purged(store: Arc<dyn Store>) 
             now: at(0),
             history_before: at(-1000),
             audit_before: at(audit_before),
+            mail_before: at(0),
+            links_before: at(0),
         };
         store.purge(&retention).await.unwrap();
         let tokens = store.tokens_of_accounts(&[acme.id]).await.unwrap();

@@ -3,18 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::civil::date;
 use uuid::Uuid;
 
 use crate::domain::avatar::{Avatar, AvatarKind};
 use crate::domain::credentials::{Credentials, PasswordChange};
 use crate::domain::grant::GrantTarget;
 use crate::domain::ids::{ApiTokenId, AvatarId};
+use crate::domain::link::LinkState;
 use crate::domain::login_event::LoginOutcome;
+use crate::domain::mail::{Mail, ReportKind, Subscription};
 use crate::domain::token::ApiToken;
 use crate::domain::user::{DirectoryLink, DisabledBy, Email, User, UserStatus};
+use crate::store::contract::outbox::link;
 use crate::store::contract::sample::{Maker, at, audited, full_origin, grant, password, reload, token};
 use crate::store::transfer::{Kind, Record, StoredUser};
-use crate::store::{Store, StoreError, Unique};
+use crate::store::{MailClaim, MailOutcome, Minted, ReportMark, Store, StoreError, Unique};
 
 /// A store with something of each kind, everything optional filled in somewhere.
 async fn filled(make: &mut Maker, store: &Arc<dyn Store>) {
@@ -46,7 +50,11 @@ async fn filled(make: &mut Maker, store: &Arc<dyn Store>) {
         ..make.user(acme.id, "ann")
     };
     make.store_user(store, &full).await;
-    let bob = make.stored_user(store, &acme, "bob").await;
+    let bob = User {
+        email: Some(Email::parse("bob@example.org").unwrap()),
+        ..make.user(acme.id, "bob")
+    };
+    make.store_user(store, &bob).await;
     let change = PasswordChange {
         hash: password("second"),
         changed_at: at(7),
@@ -54,7 +62,7 @@ async fn filled(make: &mut Maker, store: &Arc<dyn Store>) {
         keep_history: 3,
     };
     let entry = make.entry(acme.id);
-    store.set_password(bob.id, 1, &change, None, &entry).await.unwrap();
+    store.set_password(bob.id, 1, &change, None, &entry, &[]).await.unwrap();
     for (user, revision, kind) in [(&full, 1, AvatarKind::Png), (&bob, 2, AvatarKind::Jpeg)] {
         let avatar = Avatar {
             id: AvatarId::from_uuid(make.uuid()),
@@ -95,6 +103,54 @@ async fn filled(make: &mut Maker, store: &Arc<dyn Store>) {
             let entry = make.entry(acme.id);
             store.revoke_token(id, at(41), &entry).await.unwrap();
         }
+    }
+    with_mails(make, store, &bob).await;
+}
+
+/// Mails in each state of a journey, their links, and reports of two accounts.
+async fn with_mails(make: &mut Maker, store: &Arc<dyn Store>, user: &User) {
+    let mut mails: Vec<Mail> = (0..4).map(|n| make.mail(user, n)).collect();
+    mails[0].key = Some("once".to_owned());
+    store.queue_mails(&mails, None).await.unwrap();
+    let claim = MailClaim {
+        holder: make.uuid(),
+        now: at(60),
+        until: at(120),
+        limit: 3,
+    };
+    let claimed = store.claim_mails(&claim).await.unwrap();
+    let outcomes = [
+        MailOutcome::Sent,
+        MailOutcome::Retry {
+            at: at(90),
+            error: "451".to_owned(),
+        },
+    ];
+    for (mail, outcome) in claimed.iter().zip(outcomes) {
+        assert!(
+            store
+                .settle_mail(mail.id, claim.holder, &outcome, at(61))
+                .await
+                .unwrap()
+        );
+    }
+    let user = reload(store, user).await;
+    for (mail, n) in mails.iter().zip(20..) {
+        let minted = store.mint_link(&link(&user, mail, n, 62)).await.unwrap();
+        assert_eq!(minted, Minted::Stored);
+    }
+    let other = make.stored_account(store, "other").await;
+    for (account, kind, day) in [
+        (user.account, ReportKind::Daily, 3),
+        (user.account, ReportKind::Weekly, 2),
+        (other.id, ReportKind::Weekly, 9),
+    ] {
+        let mark = ReportMark {
+            account,
+            kind,
+            first_day: date(2026, 3, day),
+        };
+        assert!(store.file_report(&mark, &[]).await.unwrap());
     }
 }
 
@@ -161,6 +217,29 @@ pub(crate) async fn are_written_as_they_were_read(store: Arc<dyn Store>) {
     );
     assert!(store.avatar(ann.user.avatar.unwrap()).await.unwrap().is_some());
     assert!(store.token_identities(&[token(12)]).await.unwrap()[0].is_some());
+    // The mail that was in hand comes to somebody else when its lease is over, and not before.
+    for (now, due) in [(at(119), 2), (at(120), 1)] {
+        let claim = MailClaim {
+            holder: Uuid::from_u128(8),
+            now,
+            until: at(999),
+            limit: 9,
+        };
+        assert_eq!(store.claim_mails(&claim).await.unwrap().len(), due, "{now}");
+    }
+    let found = store.find_link(&token(23)).await.unwrap().unwrap();
+    assert_eq!(found.link.state(at(63), &found.user), LinkState::Valid);
+    let again = ReportMark {
+        account: found.user.account,
+        kind: ReportKind::Daily,
+        first_day: date(2026, 3, 3),
+    };
+    assert!(!store.file_report(&again, &[]).await.unwrap(), "it was filed");
+    let subscribers = store
+        .subscribers(found.user.account, Subscription::Security, None, 9)
+        .await
+        .unwrap();
+    assert_eq!(subscribers, [found.user], "who asked for notices is found");
 }
 
 pub(crate) async fn replace_those_with_the_same_id(store: Arc<dyn Store>) {
@@ -188,6 +267,12 @@ pub(crate) async fn replace_those_with_the_same_id(store: Arc<dyn Store>) {
             Record::ApiToken(stored) => stored.token.last_used_at = Some(at(79)),
             Record::LoginEvent(event) => event.attempts += 1,
             Record::AuditEntry(entry) => entry.actor.push('!'),
+            Record::Mail(stored) => stored.mail.attempts += 1,
+            Record::Link(link) => link.superseded_at = Some(at(80)),
+            Record::Reports(filed) => {
+                filed.first_days.pop_first();
+                filed.first_days.insert(ReportKind::Daily, date(2026, 3, 1));
+            }
         }
     }
     // What refers to the others stays while they are replaced.

@@ -50,6 +50,8 @@ pub(crate) async fn purges_what_is_over(store: Arc<dyn Store>) {
         now: at(86_400 + 20),
         history_before: at(20),
         audit_before: at(50),
+        mail_before: at(0),
+        links_before: at(0),
     };
     let gone = store.purge(&retention).await.unwrap();
     // Two sign-ins, three audit entries, and what belongs to the store alone.

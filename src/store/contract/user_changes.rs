@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::sample::{Maker, at, audited, password, reload, token};
+use super::sample::{Maker, at, audited, overreaching, password, reload, token};
 use super::users::full;
 use crate::domain::login::Login;
 use crate::domain::query::UserFilter;
 use crate::domain::user::{DisabledBy, User, UserStatus};
-use crate::store::{NewPerson, Store, StoreError, Unique};
+use crate::store::{Store, StoreError, Unique};
 
 pub(crate) async fn are_updated_at_their_revision(store: Arc<dyn Store>) {
     let mut make = Maker::default();
@@ -23,7 +23,7 @@ pub(crate) async fn are_updated_at_their_revision(store: Arc<dyn Store>) {
         ..changed
     };
     let entry = make.entry(acme.id);
-    store.update_user(&changed, 1, &entry).await.unwrap();
+    store.update_user(&changed, 1, &entry, &[]).await.unwrap();
     assert_eq!(reload(&store, &before).await, changed);
     assert_eq!(store.user_by_login(acme.id, &before.login).await.unwrap(), None);
     // The filters see the new state as well.
@@ -43,7 +43,7 @@ pub(crate) async fn are_updated_at_their_revision(store: Arc<dyn Store>) {
         ..before
     };
     let entry = make.entry(acme.id);
-    let refused = store.update_user(&stale, 1, &entry).await;
+    let refused = store.update_user(&stale, 1, &entry, &[]).await;
     assert!(
         matches!(refused, Err(StoreError::Conflict { current: 2 })),
         "{refused:?}"
@@ -51,7 +51,7 @@ pub(crate) async fn are_updated_at_their_revision(store: Arc<dyn Store>) {
     assert_eq!(reload(&store, &stale).await, changed);
     let absent = make.user(acme.id, "absent");
     let entry = make.entry(acme.id);
-    let refused = store.update_user(&absent, 1, &entry).await;
+    let refused = store.update_user(&absent, 1, &entry, &[]).await;
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     assert_eq!(audited(&store).await, audits);
 }
@@ -60,50 +60,10 @@ pub(crate) async fn keep_what_other_intents_own(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
     let blue = make.stored_account(&store, "blue").await;
-    let event = {
-        let user = make.user(acme.id, "ann");
-        make.event(&user, 5, crate::domain::login_event::LoginOutcome::Success)
-    };
-    let user = User {
-        locked_until: Some(at(1000)),
-        last_login: Some(event.clone()),
-        ..make.user(acme.id, "ann")
-    };
-    let event = crate::domain::login_event::LoginEvent {
-        user: Some(user.id),
-        ..event
-    };
-    let user = User {
-        last_login: Some(event.clone()),
-        ..user
-    };
-    let person = NewPerson {
-        user: user.clone(),
-        password: Some(password("first")),
-        events: vec![event],
-    };
-    store.insert_people(&[person]).await.unwrap();
-
-    let changed = User {
-        account: blue.id,
-        first_name: "Changed".to_owned(),
-        locked_until: None,
-        has_password: false,
-        password_changed_at: None,
-        last_login: None,
-        created_at: at(77),
-        updated_at: at(78),
-        revision: 2,
-        ..user.clone()
-    };
+    let user = make.stored_person(&store, &acme, "ann").await;
+    let [changed, expected] = overreaching(&user, blue.id);
     let entry = make.entry(acme.id);
-    store.update_user(&changed, 1, &entry).await.unwrap();
-    let expected = User {
-        first_name: "Changed".to_owned(),
-        updated_at: at(78),
-        revision: 2,
-        ..user.clone()
-    };
+    store.update_user(&changed, 1, &entry, &[]).await.unwrap();
     assert_eq!(reload(&store, &user).await, expected);
     assert_eq!(
         store.credentials(user.id).await.unwrap().unwrap().hash,
@@ -123,7 +83,7 @@ pub(crate) async fn cannot_take_a_login(store: Arc<dyn Store>) {
         ..ann.clone()
     };
     let entry = make.entry(acme.id);
-    let refused = store.update_user(&renamed, 1, &entry).await;
+    let refused = store.update_user(&renamed, 1, &entry, &[]).await;
     assert!(
         matches!(refused, Err(StoreError::Taken(Unique::UserLogin))),
         "{refused:?}"
@@ -146,7 +106,7 @@ pub(crate) async fn race_at_a_revision(store: Arc<dyn Store>) {
             };
             let entry = make.entry(acme.id);
             let store = store.clone();
-            tokio::spawn(async move { store.update_user(&user, 1, &entry).await.map(|()| user) })
+            tokio::spawn(async move { store.update_user(&user, 1, &entry, &[]).await.map(|()| user) })
         })
         .collect();
     let mut winners = Vec::new();
@@ -176,7 +136,7 @@ pub(crate) async fn lose_sessions_when_disabled(store: Arc<dyn Store>) {
         ..reload(&store, &ann).await
     };
     let entry = make.entry(acme.id);
-    store.update_user(&renamed, 1, &entry).await.unwrap();
+    store.update_user(&renamed, 1, &entry, &[]).await.unwrap();
     assert!(store.identity(&token(1)).await.unwrap().is_some());
 
     let disabled = User {
@@ -186,7 +146,7 @@ pub(crate) async fn lose_sessions_when_disabled(store: Arc<dyn Store>) {
         ..renamed
     };
     let entry = make.entry(acme.id);
-    store.update_user(&disabled, 2, &entry).await.unwrap();
+    store.update_user(&disabled, 2, &entry, &[]).await.unwrap();
     assert_eq!(store.identity(&token(1)).await.unwrap(), None);
     assert_eq!(store.identity(&token(2)).await.unwrap(), None);
     assert!(store.identity(&token(3)).await.unwrap().is_some());
@@ -204,7 +164,7 @@ pub(crate) async fn lose_the_password_to_the_directory(store: Arc<dyn Store>) {
         keep_history: 5,
     };
     let entry = make.entry(acme.id);
-    store.set_password(ann.id, 1, &change, None, &entry).await.unwrap();
+    store.set_password(ann.id, 1, &change, None, &entry, &[]).await.unwrap();
 
     let ldap = User {
         is_ldap: true,
@@ -212,7 +172,7 @@ pub(crate) async fn lose_the_password_to_the_directory(store: Arc<dyn Store>) {
         ..reload(&store, &ann).await
     };
     let entry = make.entry(acme.id);
-    store.update_user(&ldap, 2, &entry).await.unwrap();
+    store.update_user(&ldap, 2, &entry, &[]).await.unwrap();
     let expected = User {
         has_password: false,
         password_changed_at: None,
@@ -241,7 +201,7 @@ pub(crate) async fn lose_sessions_with_the_way_in(store: Arc<dyn Store>) {
             ..before.clone()
         };
         store
-            .update_user(&changed, before.revision, &make.entry(acme.id))
+            .update_user(&changed, before.revision, &make.entry(acme.id), &[])
             .await
             .unwrap();
         assert_eq!(store.identity(&token(n)).await.unwrap(), None, "{is_ldap}");

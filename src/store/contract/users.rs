@@ -98,7 +98,7 @@ pub(crate) async fn have_unique_logins_in_their_account(store: Arc<dyn Store>) {
     let before = audited(&store).await;
     let second = make.user(acme.id, "ANN");
     let entry = make.entry(acme.id);
-    let refused = store.create_user(&second, None, &entry).await;
+    let refused = store.create_user(&second, None, &entry, &[]).await;
     assert!(
         matches!(refused, Err(StoreError::Taken(Unique::UserLogin))),
         "{refused:?}"
@@ -117,7 +117,7 @@ pub(crate) async fn race_for_a_login(store: Arc<dyn Store>) {
             let user = make.user(acme.id, "ann");
             let entry = make.entry(acme.id);
             let store = store.clone();
-            tokio::spawn(async move { store.create_user(&user, Some(&password("x")), &entry).await })
+            tokio::spawn(async move { store.create_user(&user, Some(&password("x")), &entry, &[]).await })
         })
         .collect();
     let mut made = 0;
@@ -210,7 +210,7 @@ pub(crate) async fn are_deleted_with_password_and_sessions(store: Arc<dyn Store>
     }
     let before = audited(&store).await;
     let entry = make.entry(acme.id);
-    store.delete_user(ann.id, &entry).await.unwrap();
+    store.delete_user(ann.id, 1, &entry).await.unwrap();
     assert_eq!(store.users_by_ids(&[ann.id]).await.unwrap(), []);
     assert_eq!(store.user_by_login(acme.id, &ann.login).await.unwrap(), None);
     assert_eq!(store.credentials(ann.id).await.unwrap(), None);
@@ -224,10 +224,40 @@ pub(crate) async fn are_deleted_with_password_and_sessions(store: Arc<dyn Store>
     assert_eq!(audited(&store).await, before + 1);
 
     let entry = make.entry(acme.id);
-    let refused = store.delete_user(ann.id, &entry).await;
+    let refused = store.delete_user(ann.id, 1, &entry).await;
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     assert_eq!(audited(&store).await, before + 1);
     make.stored_user(&store, &acme, "ann").await; // the login is free again
+}
+
+pub(crate) async fn are_deleted_at_their_revision(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(&store, "acme").await;
+    make.stored_master(&store, &acme, "owner").await;
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    store.record_login(&make.sign_in(&ann, 10, token(1))).await.unwrap();
+    // Whoever looked before that must not delete a master without knowing it.
+    let promoted = User {
+        grants: vec![grant(GrantTarget::Master)],
+        revision: 2,
+        ..reload(&store, &ann).await
+    };
+    store
+        .update_user(&promoted, 1, &make.entry(acme.id), &[])
+        .await
+        .unwrap();
+    let before = audited(&store).await;
+    let refused = store.delete_user(ann.id, 1, &make.entry(acme.id)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict { current: 2 })),
+        "{refused:?}"
+    );
+    assert_eq!(reload(&store, &ann).await, promoted);
+    assert!(store.credentials(ann.id).await.unwrap().unwrap().hash.is_some());
+    assert!(store.identity(&token(1)).await.unwrap().is_some());
+    assert_eq!(audited(&store).await, before);
+    store.delete_user(ann.id, 2, &make.entry(acme.id)).await.unwrap();
+    assert_eq!(store.users_by_ids(&[ann.id]).await.unwrap(), []);
 }
 
 pub(crate) async fn are_unlocked(store: Arc<dyn Store>) {

@@ -177,6 +177,10 @@ impl AccountStore for MongoStore {
                         .session(&mut *session)
                         .await?;
                     store.end_sessions(session, doc! { "account": *id }).await?;
+                    // The rest may go later, but nothing is sent from here on.
+                    round_trip("delete");
+                    let waiting = doc! { "account": *id, "due_at": { "$exists": true } };
+                    store.mails.delete_many(waiting).session(&mut *session).await?;
                     store.write_audit(session, audit).await
                 })
             },
@@ -201,6 +205,9 @@ impl AccountStore for MongoStore {
             gone += self.purge_from(&self.sessions, of()).await?;
             gone += self.purge_from(&self.api_tokens, of()).await?;
             gone += self.purge_from(&self.avatars, of()).await?;
+            gone += self.purge_from(&self.links, of()).await?;
+            gone += self.purge_from(&self.mails, of()).await?;
+            gone += self.purge_from(&self.report_marks, of()).await?;
             gone += self.purge_from(&self.roles, of()).await?;
             gone += self.purge_from(&self.groups, of()).await?;
             gone += self.purge_from(&self.failures, of()).await?;

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::text;
 use super::transaction::bounded;
-use super::{MongoStore, indexes, round_trip};
+use super::{MongoStore, indexes, report, round_trip};
 use crate::store::{Result, StoreError};
 
 /// For how long a server is looked for, unless the URL says otherwise.
@@ -34,7 +34,8 @@ const EXAMPLE: &str =
 const DIRECT_LIMIT: Duration = Duration::from_secs(2);
 
 impl MongoStore {
-    /// Connects, and makes the indexes that are missing; several processes may do so at once.
+    /// Connects, makes the indexes that are missing, and brings documents of earlier versions up to date; several processes
+    /// may do so at once.
     ///
     /// The URL's path names the database. A server is looked for during 5 s unless `serverSelectionTimeoutMS` says
     /// otherwise; writes wait for a majority's journal, and reads go to the primary, whatever the URL says.
@@ -59,7 +60,9 @@ impl MongoStore {
                 return Err(StoreError::Setup(format!("{hosts}: {wrong}")));
             }
             indexes::create(&database).await.map_err(|e| explain(&e, &hosts))?;
-            Ok(Self::new(client.clone(), database))
+            let store = Self::new(client.clone(), database);
+            report::backfill(&store.users).await.map_err(|e| explain(&e, &hosts))?;
+            Ok(store)
         };
         bounded(START_LIMIT, work).await
     }

@@ -16,6 +16,7 @@ use super::{MongoStore, round_trip};
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{AccountId, UserId};
 use crate::domain::login::Login;
+use crate::domain::mail::Mail;
 use crate::domain::user::User;
 use crate::store::{DirectoryStore, Result};
 
@@ -199,12 +200,18 @@ impl DirectoryStore for MongoStore {
         Ok((found.into_iter().map(User::from).collect(), next))
     }
 
-    async fn update_from_directory(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<bool> {
-        let context = (self, user, expected_revision, audit);
-        self.transaction(context, |session, (store, user, expected, audit)| {
+    async fn update_from_directory(
+        &self,
+        user: &User,
+        expected_revision: i64,
+        audit: &AuditEntry,
+        mails: &[Mail],
+    ) -> Result<bool> {
+        let context = (self, user, expected_revision, audit, mails);
+        self.transaction(context, |session, (store, user, expected, audit, mails)| {
             Box::pin(async move {
                 let (before, leaves_no_master) = store.before_update(session, user, *expected).await?;
-                store.replace_user(session, &before, user, audit).await?;
+                store.replace_user(session, &before, user, audit, mails).await?;
                 Ok(leaves_no_master)
             })
         })

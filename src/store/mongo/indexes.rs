@@ -10,6 +10,7 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 
+use super::report::COUNTRY;
 use super::round_trip;
 
 /// Unique: an account's name.
@@ -24,6 +25,9 @@ pub(super) const GROUP_NAME: &str = "groups_name";
 pub(super) const DIRECTORY_LINK: &str = "users_directory_link";
 /// Unique: the name of an API token among those of its account that are not revoked.
 pub(super) const TOKEN_NAME: &str = "api_tokens_name";
+
+/// Over whose passwords are a directory's, by when they expire.
+pub(super) const USERS_EXPIRING: &str = "users_expiring";
 
 /// The collections' names.
 pub(super) mod collections {
@@ -40,10 +44,13 @@ pub(super) mod collections {
     pub(in super::super) const AVATARS: &str = "avatars";
     pub(in super::super) const DELETIONS: &str = "deletions";
     pub(in super::super) const LEASES: &str = "leases";
+    pub(in super::super) const MAILS: &str = "mails";
+    pub(in super::super) const LINKS: &str = "links";
+    pub(in super::super) const REPORT_MARKS: &str = "report_marks";
 }
 use collections::{
-    ACCOUNTS, API_TOKENS, ATTEMPTS, AUDIT, AVATARS, DELETIONS, FAILURES, GROUPS, LEASES, LOGIN_EVENTS, ROLES, SESSIONS,
-    USERS,
+    ACCOUNTS, API_TOKENS, ATTEMPTS, AUDIT, AVATARS, DELETIONS, FAILURES, GROUPS, LEASES, LINKS, LOGIN_EVENTS, MAILS,
+    REPORT_MARKS, ROLES, SESSIONS, USERS,
 };
 
 /// The server's codes for "somebody else is just making this", after which asking again finds it made.
@@ -130,6 +137,13 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
                     doc! { "account": 1, "directory_link.directory": 1, "_id": 1 },
                     doc! { "is_ldap": true },
                 ),
+                // What they ask for comes first, so that it also finds those who have no `wants` yet.
+                index("users_wants", doc! { "wants": 1, "account": 1, "_id": 1 }),
+                partial(
+                    USERS_EXPIRING,
+                    doc! { "account": 1, "password_expires_at": 1, "_id": 1 },
+                    doc! { "is_ldap": true },
+                ),
                 // For operators, who may list the users of all accounts.
                 index("users_login_everywhere", doc! { "login": 1, "_id": 1 }),
             ],
@@ -169,6 +183,12 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
                     doc! { "account": 1, "origin.ip": 1, "at": -1, "_id": -1 },
                 ),
                 index("login_events_at", doc! { "at": -1, "_id": -1 }),
+                // The filter is in the keys too, so that the server need not look at the sign-ins themselves.
+                partial(
+                    "login_events_country",
+                    doc! { "account": 1, "outcome": 1, "method": 1, COUNTRY: 1, "at": 1 },
+                    doc! { "outcome": "SUCCESS" },
+                ),
             ],
         ),
         (
@@ -215,6 +235,36 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
         ),
         (DELETIONS, vec![index("deletions_time", doc! { "deleted_at": 1 })]),
         (LEASES, vec![index("leases_expiry", doc! { "expires_at": 1 })]),
+        (
+            MAILS,
+            vec![
+                unique_among(
+                    "mails_key",
+                    doc! { "account": 1, "key": 1 },
+                    doc! { "key": { "$exists": true } },
+                ),
+                partial(
+                    "mails_due",
+                    doc! { "due_at": 1, "_id": 1 },
+                    doc! { "due_at": { "$exists": true } },
+                ),
+                index("mails_user", doc! { "account": 1, "user": 1 }),
+                index("mails_created", doc! { "created_at": -1, "_id": -1 }),
+                index("mails_state", doc! { "state": 1, "created_at": -1, "_id": -1 }),
+                index("mails_to", doc! { "to_fold": 1, "created_at": -1, "_id": -1 }),
+            ],
+        ),
+        (
+            LINKS,
+            vec![
+                index("links_user", doc! { "account": 1, "user": 1, "mail": 1 }),
+                index("links_expiry", doc! { "expires_at": 1 }),
+            ],
+        ),
+        (
+            REPORT_MARKS,
+            vec![unique("report_marks_kind", doc! { "account": 1, "kind": 1 })],
+        ),
     ]
 }
 

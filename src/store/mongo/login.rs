@@ -91,13 +91,15 @@ impl MongoStore {
         let mut fields = Document::new();
         let mut locked_until = None;
         let mut resets: &[FailureKey] = &[];
+        let mut user_until = None;
         match &record.failures {
             Failures::Unchanged => {}
             Failures::Count(counts) => {
                 let locks = self.count_failures(session, counts, event.at).await?;
                 locked_until = locks.iter().copied().flatten().max();
                 let users = counts.iter().zip(&locks).filter(|(count, _)| count.locks_user);
-                if let Some(until) = users.filter_map(|(_, lock)| *lock).max() {
+                user_until = users.filter_map(|(_, lock)| *lock).max();
+                if let Some(until) = user_until {
                     fields.insert("locked_until", doc! { "$max": ["$locked_until", At(until)] });
                 }
             }
@@ -121,6 +123,8 @@ impl MongoStore {
                 .session(&mut *session)
                 .await?;
         }
+
+        self.write_mails(session, &record.mails).await?;
 
         // Last, as others may be waiting for this document: a process that is killed holds it until the server gives the
         // transaction up, a minute later.
@@ -149,6 +153,17 @@ impl MongoStore {
                 .await?;
             if record.opened.is_some() && before.is_none() {
                 return Err(self.missed(session, &self.users, user).await);
+            }
+            let was_locked = before
+                .as_ref()
+                .and_then(|row| row.locked_until)
+                .is_some_and(|until| until.0 > event.at);
+            if let Some(mail) = &record.on_lock
+                && before.is_some()
+                && user_until.is_some()
+                && !was_locked
+            {
+                self.write_mails(session, std::slice::from_ref(mail)).await?;
             }
             // Hardly anybody who gets in was locked anywhere.
             if let (Failures::Reset(_), Some(At(_))) = (&record.failures, before.and_then(|row| row.locked_until)) {

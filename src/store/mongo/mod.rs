@@ -19,6 +19,9 @@
 //! | `login_events` | the history | | `{account: 1, _id: 1}` |
 //! | `audit` | the audit log | | `{account: 1, _id: 1}` |
 //! | `failures` | counters of wrong passwords | `account, login, network` | `{account: 1, login: 1}` |
+//! | `mails` | the outbox | `account, key` of those with a key | `{account: 1}` |
+//! | `links` | links that set a password, by the SHA-256 of their secrets | | `{account: 1, _id: 1}` |
+//! | `report_marks` | the last report of each kind | `account, kind` | `{account: 1}` |
 //! | `attempts` | counters of attempts in a window, by a digest that may be of an address; gone minutes later | | `{_id: "hashed"}` |
 //! | `deletions` | accounts that are deleted, while what they leave behind is removed | | none: as `accounts` |
 //! | `leases` | who is at work that one process at a time does | | none: a few in all |
@@ -37,9 +40,12 @@ mod group;
 mod history;
 mod indexes;
 mod keyset;
+mod link;
 mod lists;
 mod live;
 mod login;
+mod mail;
+mod report;
 mod role;
 mod session;
 mod stats;
@@ -60,8 +66,8 @@ use mongodb::bson::{Document, doc};
 use mongodb::{Client, ClientSession, Collection, Database};
 
 use self::documents::{
-    AccountDocument, AuditDocument, EventDocument, GroupDocument, Id, RoleDocument, SessionDocument, TokenDocument,
-    UserDocument,
+    AccessLinkDocument, AccountDocument, AuditDocument, EventDocument, GroupDocument, Id, MailDocument, MarkDocument,
+    RoleDocument, SessionDocument, TokenDocument, UserDocument,
 };
 use self::indexes::collections;
 use self::transaction::Halt;
@@ -88,6 +94,9 @@ pub struct MongoStore {
     leases: Collection<Document>,
     api_tokens: Collection<TokenDocument>,
     avatars: Collection<avatar::AvatarDocument>,
+    mails: Collection<MailDocument>,
+    links: Collection<AccessLinkDocument>,
+    report_marks: Collection<MarkDocument>,
     feed: live::Feed,
 }
 
@@ -114,6 +123,9 @@ impl MongoStore {
             leases: database.collection(collections::LEASES),
             api_tokens: database.collection(collections::API_TOKENS),
             avatars: database.collection(collections::AVATARS),
+            mails: database.collection(collections::MAILS),
+            links: database.collection(collections::LINKS),
+            report_marks: database.collection(collections::REPORT_MARKS),
             feed: live::Feed::default(),
             client,
             database,

@@ -23,6 +23,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::TokenHash;
 use crate::domain::ids::{AccountId, RoleId, SessionId, UserId};
 use crate::domain::login_event::LoginEvent;
+use crate::domain::mail::Mail;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::Direction;
 use crate::domain::role::Role;
@@ -33,7 +34,7 @@ use crate::store::{AccountStore, Identity, OpenedSession, Result, RoleStore, Ses
 /// The most sessions of one user that are listed.
 const MOST_SESSIONS: usize = 200;
 
-const NEWEST_CREATED: Order = Order {
+pub(super) const NEWEST_CREATED: Order = Order {
     field: "created_at",
     direction: Direction::Desc,
     nullable: None,
@@ -196,10 +197,16 @@ impl SessionStore for MongoStore {
         .await
     }
 
-    async fn open_impersonation(&self, opened: &OpenedSession, event: &LoginEvent, audit: &AuditEntry) -> Result<()> {
+    async fn open_impersonation(
+        &self,
+        opened: &OpenedSession,
+        event: &LoginEvent,
+        audit: &AuditEntry,
+        mails: &[Mail],
+    ) -> Result<()> {
         self.transaction(
-            (self, opened, event, audit),
-            |session, (store, opened, event, audit)| {
+            (self, opened, event, audit, mails),
+            |session, (store, opened, event, audit, mails)| {
                 Box::pin(async move {
                     round_trip("insert");
                     store
@@ -213,6 +220,7 @@ impl SessionStore for MongoStore {
                         .insert_one(SessionDocument::new(&opened.session, &opened.token_hash))
                         .session(&mut *session)
                         .await?;
+                    store.write_mails(session, mails).await?;
                     store.write_audit(session, audit).await?;
                     let user = opened.session.user;
                     let filter = doc! {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::{ClientSession, Collection};
 use serde::Serialize;
@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::avatar::AvatarDocument;
 use super::documents::{
-    AccountDocument, AuditDocument, EventDocument, GroupDocument, Id, PasswordDocument, RoleDocument, SessionDocument,
-    TokenDocument, UserDocument, array,
+    AccessLinkDocument, AccountDocument, AuditDocument, Digest, EventDocument, GroupDocument, Id, MailDocument,
+    MarkDocument, PasswordDocument, RoleDocument, SessionDocument, TokenDocument, UserDocument, array,
 };
 use super::keyset::NEWEST_FIRST;
 use super::lists::{Filter, stored};
@@ -28,11 +28,14 @@ use crate::domain::grant::{GrantSource, GrantTarget};
 use crate::domain::ids::{AccountId, GroupId, RoleId, UserId};
 use crate::domain::login::Login;
 use crate::domain::login_event::{LoginEvent, LoginOutcome};
+use crate::domain::mail::ReportKind;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::user::User;
 use crate::store::history::RECENT;
-use crate::store::transfer::{Kind, Record, StoredSession, StoredToken, StoredUser, TransferStore};
-use crate::store::{Result, StoreError};
+use crate::store::transfer::{
+    FiledReports, Kind, Record, StoredSession, StoredToken, StoredUser, TransferStore, link_hashes,
+};
+use crate::store::{ReportMark, Result, StoreError};
 
 /// The server's code for a second entry under a unique key.
 const DUPLICATE_KEY: i32 = 11_000;
@@ -49,6 +52,11 @@ struct Documents {
     tokens: Vec<TokenDocument>,
     events: Vec<EventDocument>,
     entries: Vec<AuditDocument>,
+    mails: Vec<MailDocument>,
+    links: Vec<AccessLinkDocument>,
+    /// The accounts whose reports were filed, and which.
+    filed: Vec<Id>,
+    marks: Vec<MarkDocument>,
 }
 
 impl Documents {
@@ -69,6 +77,12 @@ impl Documents {
                     .push(TokenDocument::new(&stored.token, &stored.token_hash)),
                 Record::LoginEvent(event) => documents.events.push(event.as_ref().into()),
                 Record::AuditEntry(entry) => documents.entries.push(entry.as_ref().into()),
+                Record::Mail(stored) => documents.mails.push(stored.as_ref().into()),
+                Record::Link(link) => documents.links.push(link.into()),
+                Record::Reports(reports) => {
+                    documents.filed.push(reports.account.into());
+                    documents.marks.extend(reports.marks().map(MarkDocument::from));
+                }
             }
         }
         documents
@@ -126,11 +140,27 @@ impl MongoStore {
     where
         D: DeserializeOwned + Send + Sync + Unpin,
     {
-        let behind = after.map_or_else(Document::new, |id| doc! { "_id": { "$gt": Id::from(id) } });
+        self.behind(collection, "_id", after.map(|id| Id::from(id).into()), limit, record)
+            .await
+    }
+
+    /// The next documents in ascending order of a field, of those behind a value.
+    async fn behind<D, R>(
+        &self,
+        collection: &Collection<D>,
+        field: &str,
+        after: Option<Bson>,
+        limit: usize,
+        record: impl Fn(D) -> R,
+    ) -> Result<Vec<R>>
+    where
+        D: DeserializeOwned + Send + Sync + Unpin,
+    {
+        let behind = after.map_or_else(Document::new, |value| doc! { field: { "$gt": value } });
         round_trip("find");
         let finding = collection
             .find(behind)
-            .sort(doc! { "_id": 1 })
+            .sort(doc! { field: 1 })
             .limit(stored(limit))
             .projection(doc! { "recent": 0, "serial": 0 })
             .max_time(INTENT_LIMIT);
@@ -139,9 +169,10 @@ impl MongoStore {
     }
 
     /// Writes documents as they are, in place of those with the same identifiers.
-    async fn replace_all<D>(&self, collection: &Collection<D>, documents: &[D], id: fn(&D) -> Id) -> Result<()>
+    async fn replace_all<D, I>(&self, collection: &Collection<D>, documents: &[D], id: fn(&D) -> I) -> Result<()>
     where
         D: Serialize + Send + Sync,
+        I: Into<Bson>,
     {
         if documents.is_empty() {
             return Ok(());
@@ -159,13 +190,17 @@ impl MongoStore {
         if again.is_empty() {
             return Ok(());
         }
-        let ids: Vec<Id> = again.iter().map(|document| id(document)).collect();
-        round_trip("delete");
-        let deleting = collection.delete_many(doc! { "_id": { "$in": array(&ids) } });
-        bounded(INTENT_LIMIT, async { Ok(deleting.await.map(drop)?) }).await?;
+        let ids: Vec<Bson> = again.iter().map(|document| id(document).into()).collect();
+        self.remove_all(collection, doc! { "_id": { "$in": ids } }).await?;
         round_trip("insert");
         let inserting = collection.insert_many(again).ordered(false);
         bounded(INTENT_LIMIT, async { Ok(inserting.await.map(drop)?) }).await
+    }
+
+    async fn remove_all<D: Send + Sync>(&self, collection: &Collection<D>, filter: Document) -> Result<()> {
+        round_trip("delete");
+        let deleting = collection.delete_many(filter);
+        bounded(INTENT_LIMIT, async { Ok(deleting.await.map(drop)?) }).await
     }
 
     /// Adds documents as a part of a transaction.
@@ -339,6 +374,25 @@ impl TransferStore for MongoStore {
                 self.after(&self.audit, after, limit, |d| Record::AuditEntry(Box::new(d.into())))
                     .await
             }
+            Kind::Mails => {
+                self.after(&self.mails, after, limit, |d| Record::Mail(Box::new(d.into())))
+                    .await
+            }
+            Kind::Links => {
+                let after = after.map(|id| Digest(link_hashes(id)[1]).into());
+                self.behind(&self.links, "_id", after, limit, |d| Record::Link(d.into()))
+                    .await
+            }
+            Kind::Reports => {
+                let (after, most) = (after.map(|id| Id::from(id).into()), limit * ReportKind::ALL.len());
+                let marks = self
+                    .behind(&self.report_marks, "account", after, most, ReportMark::from)
+                    .await?;
+                Ok(FiledReports::of_marks(marks, limit)
+                    .into_iter()
+                    .map(Record::Reports)
+                    .collect())
+            }
         }
     }
 
@@ -353,22 +407,41 @@ impl TransferStore for MongoStore {
         self.replace_all(&self.api_tokens, &documents.tokens, |d| d.id).await?;
         self.replace_all(&self.login_events, &documents.events, |d| d.id)
             .await?;
-        self.replace_all(&self.audit, &documents.entries, |d| d.id).await
+        self.replace_all(&self.audit, &documents.entries, |d| d.id).await?;
+        self.replace_all(&self.mails, &documents.mails, |d| d.id).await?;
+        self.replace_all(&self.links, &documents.links, |d| d.hash).await?;
+        if documents.marks.is_empty() {
+            return Ok(());
+        }
+        self.remove_all(
+            &self.report_marks,
+            doc! { "account": { "$in": array(&documents.filed) } },
+        )
+        .await?;
+        round_trip("insert");
+        let inserting = self.report_marks.insert_many(&documents.marks);
+        bounded(INTENT_LIMIT, async { Ok(inserting.await.map(drop)?) }).await
     }
 
     async fn remove(&self, kind: Kind, ids: &[Uuid]) -> Result<()> {
         if ids.is_empty() {
             return Ok(());
         }
+        let hashes = ids.iter().map(|id| {
+            let [least, greatest] = link_hashes(*id).map(Digest);
+            doc! { "_id": { "$gte": least, "$lte": greatest } }
+        });
+        let hashes = doc! { "$or": hashes.collect::<Vec<_>>() };
         let ids = array(ids);
         let these = doc! { "_id": { "$in": ids.clone() } };
-        let users = doc! { "user": { "$in": ids } };
+        let users = doc! { "user": { "$in": ids.clone() } };
         let deletions: Vec<(Collection<Document>, Document)> = match kind {
             Kind::Accounts => vec![(self.accounts.clone_with_type(), these)],
             Kind::Roles => vec![(self.roles.clone_with_type(), these)],
             Kind::Groups => vec![(self.groups.clone_with_type(), these)],
             Kind::Users => vec![
                 (self.sessions.clone_with_type(), users.clone()),
+                (self.links.clone_with_type(), users.clone()),
                 (self.avatars.clone_with_type(), users),
                 (self.users.clone_with_type(), these),
             ],
@@ -377,11 +450,12 @@ impl TransferStore for MongoStore {
             Kind::ApiTokens => vec![(self.api_tokens.clone_with_type(), these)],
             Kind::LoginEvents => vec![(self.login_events.clone_with_type(), these)],
             Kind::AuditEntries => vec![(self.audit.clone_with_type(), these)],
+            Kind::Mails => vec![(self.mails.clone_with_type(), these)],
+            Kind::Links => vec![(self.links.clone_with_type(), hashes)],
+            Kind::Reports => vec![(self.report_marks.clone_with_type(), doc! { "account": { "$in": ids } })],
         };
         for (collection, filter) in deletions {
-            round_trip("delete");
-            let deleting = collection.delete_many(filter);
-            bounded(INTENT_LIMIT, async { Ok(deleting.await.map(drop)?) }).await?;
+            self.remove_all(&collection, filter).await?;
         }
         Ok(())
     }
@@ -412,7 +486,10 @@ impl TransferStore for MongoStore {
                 Self::add_all(session, &store.sessions, &documents.sessions).await?;
                 Self::add_all(session, &store.api_tokens, &documents.tokens).await?;
                 Self::add_all(session, &store.login_events, &documents.events).await?;
-                Self::add_all(session, &store.audit, &documents.entries).await
+                Self::add_all(session, &store.audit, &documents.entries).await?;
+                Self::add_all(session, &store.mails, &documents.mails).await?;
+                Self::add_all(session, &store.links, &documents.links).await?;
+                Self::add_all(session, &store.report_marks, &documents.marks).await
             })
         })
         .await
@@ -470,6 +547,13 @@ impl TransferStore for MongoStore {
             Kind::ApiTokens => self.api_tokens.clone_with_type(),
             Kind::LoginEvents => self.login_events.clone_with_type(),
             Kind::AuditEntries => self.audit.clone_with_type(),
+            Kind::Mails => self.mails.clone_with_type(),
+            Kind::Links => self.links.clone_with_type(),
+            Kind::Reports => {
+                round_trip("distinct");
+                let finding = self.report_marks.distinct("account", doc! {});
+                return bounded(INTENT_LIMIT, async { Ok(finding.await?.len() as u64) }).await;
+            }
         };
         round_trip("count");
         let counting = collection.estimated_document_count();

@@ -9,9 +9,10 @@ use mongodb::bson::{Bson, Document, doc};
 use serde::Deserialize;
 
 use super::connect::{deployment, hello};
-use super::documents::At;
+use super::documents::{At, word};
 use super::transaction::{INTENT_LIMIT, bounded};
 use super::{MongoStore, indexes, round_trip};
+use crate::domain::mail::MailState;
 use crate::store::{AccountStore as _, NewPerson, Result, Retention, StoreCheck, StoreError, Upkeep};
 
 /// The longest that a ping takes: under the two seconds that `/readyz` has.
@@ -138,6 +139,12 @@ impl Upkeep for MongoStore {
         let over = doc! { "$lt": At(retention.audit_before) };
         let tokens_over = doc! { "$or": [{ "revoked_at": over.clone() }, { "expires_at": over }] };
         removed += self.purge_from(&self.api_tokens, tokens_over).await?;
+        let ended = [MailState::Sent, MailState::Failed, MailState::Dropped];
+        let ended = ended.iter().map(word).collect::<Result<Vec<_>>>()?;
+        let mails_over = doc! { "state": { "$in": ended }, "created_at": { "$lt": At(retention.mail_before) } };
+        removed += self.purge_from(&self.mails, mails_over).await?;
+        let links_over = doc! { "expires_at": { "$lt": At(retention.links_before) } };
+        removed += self.purge_from(&self.links, links_over).await?;
         Ok(removed)
     }
 

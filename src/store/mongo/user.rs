@@ -14,6 +14,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
 use crate::domain::ids::{AccountId, SessionId, UserId};
 use crate::domain::login::Login;
+use crate::domain::mail::Mail;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
 use crate::domain::user::{User, UserStatus};
@@ -32,7 +33,7 @@ const KEPT: [&str; 8] = [
 ];
 
 /// Exactly this user. The shard key is in it, so that one shard is asked.
-fn exactly(user: &User) -> Document {
+pub(super) fn exactly(user: &User) -> Document {
     doc! { "account": Id::from(user.account), "login": user.login.as_str(), "_id": Id::from(user.id) }
 }
 
@@ -60,7 +61,7 @@ impl MongoStore {
 
     /// A user as a transaction sees it. Should somebody change it before the transaction does, that fails and is tried
     /// again, so what is seen here holds.
-    async fn stored_user(
+    pub(super) async fn stored_user(
         &self,
         session: &mut ClientSession,
         id: UserId,
@@ -131,6 +132,7 @@ impl MongoStore {
         before: &User,
         user: &User,
         audit: &AuditEntry,
+        mails: &[Mail],
     ) -> std::result::Result<(), Halt> {
         let user = self
             .grants_that_hold(session, before.account, Some(before), user)
@@ -144,6 +146,10 @@ impl MongoStore {
             let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
             self.end_sessions(session, sessions).await?;
         }
+        if user.is_ldap && !before.is_ldap {
+            self.end_links(session, before, audit.at).await?;
+        }
+        self.write_mails(session, mails).await?;
         self.write_audit(session, audit).await
     }
 }
@@ -171,7 +177,7 @@ fn replacement(before: &User, user: &User) -> Result<Document> {
 }
 
 /// A new hash in front of the earlier ones. Whatever the caller gave is a literal: a hash begins with `$`, as fields do.
-fn new_password(change: &PasswordChange) -> Vec<Document> {
+pub(super) fn new_password(change: &PasswordChange) -> Vec<Document> {
     let history = if change.keep_history == 0 {
         doc! { "$literal": [] }
     } else {
@@ -201,13 +207,20 @@ struct CredentialsRow {
 
 #[async_trait]
 impl UserStore for MongoStore {
-    async fn create_user(&self, user: &User, password: Option<&PasswordHash>, audit: &AuditEntry) -> Result<()> {
+    async fn create_user(
+        &self,
+        user: &User,
+        password: Option<&PasswordHash>,
+        audit: &AuditEntry,
+        mails: &[Mail],
+    ) -> Result<()> {
         self.transaction(
-            (self, user, password, audit),
-            |session, (store, user, password, audit)| {
+            (self, user, password, audit, mails),
+            |session, (store, user, password, audit, mails)| {
                 Box::pin(async move {
                     let user = store.grants_that_hold(session, user.account, None, user).await?;
                     store.insert_user(session, &user, *password).await?;
+                    store.write_mails(session, mails).await?;
                     store.write_audit(session, audit).await
                 })
             },
@@ -241,15 +254,15 @@ impl UserStore for MongoStore {
         .await
     }
 
-    async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry) -> Result<()> {
-        let context = (self, user, expected_revision, audit);
-        self.transaction(context, |session, (store, user, expected, audit)| {
+    async fn update_user(&self, user: &User, expected_revision: i64, audit: &AuditEntry, mails: &[Mail]) -> Result<()> {
+        let context = (self, user, expected_revision, audit, mails);
+        self.transaction(context, |session, (store, user, expected, audit, mails)| {
             Box::pin(async move {
                 let (before, leaves_no_master) = store.before_update(session, user, *expected).await?;
                 if leaves_no_master {
                     return Err(StoreError::LastMaster.into());
                 }
-                store.replace_user(session, &before, user, audit).await
+                store.replace_user(session, &before, user, audit, mails).await
             })
         })
         .await
@@ -262,10 +275,13 @@ impl UserStore for MongoStore {
         change: &PasswordChange,
         keep_session: Option<SessionId>,
         audit: &AuditEntry,
+        mails: &[Mail],
     ) -> Result<()> {
-        let context = (self, user, expected_revision, new_password(change), keep_session, audit);
-        self.transaction(context, |session, (store, user, expected, change, keep, audit)| {
+        let expected = (user, expected_revision);
+        let context = (self, expected, new_password(change), keep_session, audit, mails);
+        self.transaction(context, |session, (store, expected, change, keep, audit, mails)| {
             Box::pin(async move {
+                let (user, expected) = expected;
                 let before = store.stored_user(session, *user, Some(*expected)).await?;
                 round_trip("update");
                 store
@@ -278,16 +294,18 @@ impl UserStore for MongoStore {
                     sessions.insert("_id", doc! { "$ne": Id::from(*keep) });
                 }
                 store.end_sessions(session, sessions).await?;
+                store.write_mails(session, mails).await?;
                 store.write_audit(session, audit).await
             })
         })
         .await
     }
 
-    async fn delete_user(&self, user: UserId, audit: &AuditEntry) -> Result<()> {
-        self.transaction((self, user, audit), |session, (store, user, audit)| {
+    async fn delete_user(&self, user: UserId, expected_revision: i64, audit: &AuditEntry) -> Result<()> {
+        let context = (self, user, expected_revision, audit);
+        self.transaction(context, |session, (store, user, expected, audit)| {
             Box::pin(async move {
-                let before = store.stored_user(session, *user, None).await?;
+                let before = store.stored_user(session, *user, Some(*expected)).await?;
                 if before.is_active_master() && !store.has_another_master(session, &before).await? {
                     return Err(StoreError::LastMaster.into());
                 }
@@ -296,6 +314,7 @@ impl UserStore for MongoStore {
                 let own = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
                 round_trip("delete");
                 store.avatars.delete_many(own).session(&mut *session).await?;
+                store.end_mails(session, &before).await?;
                 let sessions = doc! { "user": Id::from(before.id), "account": Id::from(before.account) };
                 store.end_sessions(session, sessions).await?;
                 store.write_audit(session, audit).await

@@ -146,7 +146,16 @@ impl AccountStore for SqliteStore {
         let entry = entry.clone();
         self.write("delete_account", move |tx| {
             // In this order, as the later ones are referenced by the earlier.
-            for table in ["sessions", "api_tokens", "users", "roles", "groups", "failures"] {
+            for table in [
+                "sessions",
+                "api_tokens",
+                "users",
+                "roles",
+                "groups",
+                "failures",
+                "mails",
+                "report_marks",
+            ] {
                 tx.execute(&format!("DELETE FROM {table} WHERE account = ?"), [account.blob()])?;
             }
             let deleted = tx.execute("DELETE FROM accounts WHERE id = ?", [account.blob()])?;
@@ -164,7 +173,7 @@ impl AccountStore for SqliteStore {
 
     async fn clear_deleted(&self, now: Timestamp) -> Result<u64> {
         let mut gone = 0;
-        for table in ["login_events", "audit_entries"] {
+        for table in ["login_events", "audit_entries", "mails", "report_marks"] {
             let sql = format!(
                 "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \
                  WHERE account IN (SELECT account FROM deletions) LIMIT {CLEAR_STEP})"

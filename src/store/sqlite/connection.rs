@@ -13,13 +13,14 @@ use crate::store::{Result, StoreError};
 pub const BUSY: Duration = Duration::from_secs(10);
 
 /// The schema's versions, oldest first; a file's `user_version` says how many of them it has.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001_init.sql"),
     include_str!("migrations/0002_deletions.sql"),
     include_str!("migrations/0003_api_tokens.sql"),
     include_str!("migrations/0004_avatars.sql"),
     include_str!("migrations/0005_directories.sql"),
     include_str!("migrations/0006_reservations.sql"),
+    include_str!("migrations/0007_mails.sql"),
 ];
 
 /// How many migrations a file has had that is up to date.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{AccountId, UserId};
 use crate::domain::login::Login;
+use crate::domain::mail::Mail;
 use crate::domain::user::{DirectoryLink, User};
 use crate::store::sqlite::rows::{self, Id, all, first, json, millis, select};
 use crate::store::sqlite::{SqliteStore, audit, grants, user};
@@ -127,11 +128,17 @@ impl DirectoryStore for SqliteStore {
         .await
     }
 
-    async fn update_from_directory(&self, user: &User, expected_revision: i64, entry: &AuditEntry) -> Result<bool> {
-        let (user, entry) = (user.clone(), entry.clone());
+    async fn update_from_directory(
+        &self,
+        user: &User,
+        expected_revision: i64,
+        entry: &AuditEntry,
+        mails: &[Mail],
+    ) -> Result<bool> {
+        let (user, entry, mails) = (user.clone(), entry.clone(), mails.to_vec());
         self.write("update_from_directory", move |tx| {
             let leaves_no_master = user::leaves_no_master(tx, &user, expected_revision)?;
-            user::update(tx, &user, &entry)?;
+            user::update(tx, &user, &entry, &mails)?;
             Ok(leaves_no_master)
         })
         .await

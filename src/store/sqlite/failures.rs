@@ -114,10 +114,10 @@ fn locked_elsewhere(connection: &Connection, keys: &[FailureKey], at: i64) -> Re
     Ok(latest)
 }
 
-/// Moves the counters as an attempt came out; says until when it locks.
-pub(super) fn settle(connection: &Connection, record: &LoginRecord) -> Result<Option<i64>> {
+/// Moves the counters as an attempt came out; says until when it locks, and whether it is what locks the user.
+pub(super) fn settle(connection: &Connection, record: &LoginRecord) -> Result<(Option<i64>, bool)> {
     let event = &record.event;
-    let mut locked_until = None;
+    let (mut locked_until, mut locks_user) = (None, false);
     match &record.failures {
         Failures::Unchanged => {}
         Failures::Count(counts) => {
@@ -130,11 +130,15 @@ pub(super) fn settle(connection: &Connection, record: &LoginRecord) -> Result<Op
                 }
             }
             if let (Some(user), Some(until)) = (event.user, user_until) {
-                connection
+                let was_locked = connection
+                    .prepare_cached("SELECT 1 FROM users WHERE id = ? AND locked_until > ?")?
+                    .exists(params![user.blob(), millis(event.at)])?;
+                let updated = connection
                     .prepare_cached(
                         "UPDATE users SET locked_until = max(coalesce(locked_until, ?2), ?2) WHERE id = ?1",
                     )?
                     .execute(params![user.blob(), until])?;
+                locks_user = updated > 0 && !was_locked;
             }
         }
         Failures::Reset(keys) => {
@@ -153,5 +157,5 @@ pub(super) fn settle(connection: &Connection, record: &LoginRecord) -> Result<Op
         }
     }
     give_back(connection, &record.released, false)?;
-    Ok(locked_until)
+    Ok((locked_until, locks_user))
 }

@@ -10,7 +10,7 @@ use crate::domain::account::AccountName;
 use crate::domain::login::Login;
 use crate::domain::login_event::{LoginEvent, LoginOutcome};
 use crate::store::sqlite::rows::{Id, json, millis, timestamp};
-use crate::store::sqlite::{SqliteStore, account, failures, history, session, user};
+use crate::store::sqlite::{SqliteStore, account, failures, history, mail, session, user};
 use crate::store::{
     Candidate, FailureCount, FailureKey, Flood, LimitKey, LoginRecord, LoginStore, OpenedSession, RecordedLogin,
     Reservation, Result, UserCandidate,
@@ -128,7 +128,11 @@ impl LoginStore for SqliteStore {
             }
             history::insert(tx, &record.event)?;
             remember_last(tx, &record.event)?;
-            let locked_until = failures::settle(tx, &record)?;
+            let (locked_until, locks_user) = failures::settle(tx, &record)?;
+            mail::queue(tx, &record.mails)?;
+            if let Some(mail) = record.on_lock.filter(|_| locks_user) {
+                mail::queue(tx, &[mail])?;
+            }
             Ok(RecordedLogin {
                 locked_until: locked_until.map(timestamp).transpose()?,
             })

@@ -6,6 +6,7 @@ use crate::domain::account::{AccountStatus, Language};
 use crate::domain::audit::TargetType;
 use crate::domain::avatar::AvatarKind;
 use crate::domain::login_event::{LoginMethod, LoginOutcome};
+use crate::domain::mail::{LinkKind, MailState, ReportKind};
 use crate::domain::user::{DisabledBy, UserStatus};
 
 /// A value that has a name.
@@ -79,5 +80,8 @@ names! {
         RateLimited = "RATE_LIMITED",
     }
     AvatarKind { Jpeg = "JPEG", Png = "PNG" }
-    TargetType { Account = "Account", User = "User", Role = "Role", Group = "Group", ApiToken = "ApiToken" }
+    TargetType { Account = "Account", User = "User", Role = "Role", Group = "Group", ApiToken = "ApiToken", Mail = "Mail" }
+    MailState { Queued = "QUEUED", Sending = "SENDING", Sent = "SENT", Failed = "FAILED", Dropped = "DROPPED" }
+    LinkKind { Access = "ACCESS", Reset = "RESET" }
+    ReportKind { Daily = "DAILY", Weekly = "WEEKLY" }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::domain::account::{Account, AccountName};
 use crate::domain::audit::AuditEntry;
 use crate::domain::group::Group;
 use crate::domain::ids::{
-    AccountId, ApiTokenId, AuditEntryId, AvatarId, GroupId, LoginEventId, RoleId, SessionId, UserId,
+    AccountId, ApiTokenId, AuditEntryId, AvatarId, GroupId, LoginEventId, MailId, RoleId, SessionId, UserId,
 };
 use crate::domain::login::Login;
 use crate::domain::login_event::{EventOrigin, LoginEvent};
@@ -55,7 +56,8 @@ ids!(
     GroupId,
     LoginEventId,
     SessionId,
-    AuditEntryId
+    AuditEntryId,
+    MailId
 );
 
 /// A moment in milliseconds.
@@ -87,7 +89,7 @@ fn corrupt(error: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(error.to_string())
 }
 
-fn parsed<T>(text: std::result::Result<T, TextError>, what: &str) -> Result<T> {
+pub(super) fn parsed<T>(text: std::result::Result<T, TextError>, what: &str) -> Result<T> {
     text.map_err(|e| StoreError::Corrupt(format!("{what} {e}")))
 }
 
@@ -139,6 +141,10 @@ impl<'a> Columns<'a> {
         self.next += 1;
         let text = self.row.get_ref(self.next - 1)?.as_str_or_null().map_err(corrupt)?;
         text.map(serde_json::from_str).transpose().map_err(corrupt)
+    }
+
+    pub(super) fn date(&mut self) -> Result<Date> {
+        self.get::<String>()?.parse().map_err(corrupt)
     }
 
     fn ip(&mut self) -> Result<IpAddr> {

@@ -8,9 +8,10 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::TokenHash;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::login_event::LoginEvent;
+use crate::domain::mail::Mail;
 use crate::domain::session::Session;
 use crate::store::sqlite::rows::{self, Columns, Id, all, json, millis, opt_json};
-use crate::store::sqlite::{SqliteStore, audit, history, login};
+use crate::store::sqlite::{SqliteStore, audit, history, login, mail};
 use crate::store::{Identity, OpenedSession, Result, SessionStore, WhichSessions};
 
 /// The most sessions of one user that are listed.
@@ -156,11 +157,19 @@ impl SessionStore for SqliteStore {
         .await
     }
 
-    async fn open_impersonation(&self, opened: &OpenedSession, event: &LoginEvent, entry: &AuditEntry) -> Result<()> {
+    async fn open_impersonation(
+        &self,
+        opened: &OpenedSession,
+        event: &LoginEvent,
+        entry: &AuditEntry,
+        mails: &[Mail],
+    ) -> Result<()> {
         let (opened, event, entry) = (opened.clone(), event.clone(), entry.clone());
+        let mails = mails.to_vec();
         self.write("open_impersonation", move |tx| {
             login::open_session(tx, &opened)?;
             history::insert(tx, &event)?;
+            mail::queue(tx, &mails)?;
             audit::insert(tx, &entry)
         })
         .await

@@ -49,7 +49,7 @@ async fn two_handles_see_each_others_writes_and_share_the_constraints() {
         .map(|n| {
             let (user, entry) = (make.user(acme.id, &format!("user{}", n / 2)), make.entry(acme.id));
             let store = if n % 2 == 0 { server.clone() } else { command.clone() };
-            tokio::spawn(async move { store.create_user(&user, Some(&password("x")), &entry).await })
+            tokio::spawn(async move { store.create_user(&user, Some(&password("x")), &entry, &[]).await })
         })
         .collect();
     let mut made = 0;

@@ -9,12 +9,19 @@ use crate::domain::credentials::{Credentials, PasswordHash, TokenHash};
 use crate::domain::ids::{AccountId, UserId};
 use crate::domain::login::Login;
 use crate::domain::login_event::LoginEvent;
-use crate::store::sqlite::rows::{self, Columns, Id, all, first, json, millis, opt_json, opt_millis};
+use crate::domain::mail::ReportKind;
+use crate::store::sqlite::rows::{self, Columns, Id, all, first, json, millis, opt_json, opt_millis, select};
 use crate::store::sqlite::{
-    SqliteStore, account, audit, avatar, grants, group, history, login, role, session, token, user,
+    SqliteStore, account, audit, avatar, grants, group, history, link, login, mail, report, role, session, token, user,
 };
-use crate::store::transfer::{Kind, Record, StoredSession, StoredToken, StoredUser, TransferStore};
+use crate::store::transfer::{
+    FiledReports, Kind, Record, StoredSession, StoredToken, StoredUser, TransferStore, link_hashes,
+};
 use crate::store::{OpenedSession, Result};
+
+fn stored(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
 
 fn table(kind: Kind) -> &'static str {
     match kind {
@@ -27,6 +34,9 @@ fn table(kind: Kind) -> &'static str {
         Kind::ApiTokens => "api_tokens",
         Kind::LoginEvents => "login_events",
         Kind::AuditEntries => "audit_entries",
+        Kind::Mails => "mails",
+        Kind::Links => "links",
+        Kind::Reports => "report_marks",
     }
 }
 
@@ -57,7 +67,7 @@ fn stored_token(row: &mut Columns<'_>) -> Result<StoredToken> {
     })
 }
 
-fn scan(tx: &Connection, kind: Kind, after: &[u8], limit: i64) -> Result<Vec<Record>> {
+fn scan(tx: &Connection, kind: Kind, after: Option<Uuid>, most: usize) -> Result<Vec<Record>> {
     fn of<T>(
         tx: &Connection,
         kind: Kind,
@@ -79,33 +89,66 @@ fn scan(tx: &Connection, kind: Kind, after: &[u8], limit: i64) -> Result<Vec<Rec
             .map(record)
             .collect())
     }
+    let (behind, limit) = (after.map_or_else(Vec::new, |id| id.into_bytes().to_vec()), stored(most));
+    let after_id = behind.as_slice();
     let user = format!("{}, {HASHES}", rows::USER);
     let session = format!("{}, sessions.token_hash", rows::SESSION);
     let token = format!("{}, api_tokens.token_hash", token::TOKEN);
     match kind {
-        Kind::Accounts => of(tx, kind, rows::ACCOUNT, after, limit, rows::account, Record::Account),
-        Kind::Roles => of(tx, kind, rows::ROLE, after, limit, rows::role, Record::Role),
-        Kind::Groups => of(tx, kind, rows::GROUP, after, limit, rows::group, Record::Group),
-        Kind::Users => of(tx, kind, &user, after, limit, stored_user, |u| {
+        Kind::Accounts => of(tx, kind, rows::ACCOUNT, after_id, limit, rows::account, Record::Account),
+        Kind::Roles => of(tx, kind, rows::ROLE, after_id, limit, rows::role, Record::Role),
+        Kind::Groups => of(tx, kind, rows::GROUP, after_id, limit, rows::group, Record::Group),
+        Kind::Users => of(tx, kind, &user, after_id, limit, stored_user, |u| {
             Record::User(Box::new(u))
         }),
-        Kind::Avatars => of(tx, kind, avatar::AVATAR, after, limit, avatar::read, Record::Avatar),
-        Kind::Sessions => of(tx, kind, &session, after, limit, stored_session, |s| {
+        Kind::Avatars => of(tx, kind, avatar::AVATAR, after_id, limit, avatar::read, Record::Avatar),
+        Kind::Sessions => of(tx, kind, &session, after_id, limit, stored_session, |s| {
             Record::Session(Box::new(s))
         }),
-        Kind::ApiTokens => of(tx, kind, &token, after, limit, stored_token, Record::ApiToken),
-        Kind::LoginEvents => of(tx, kind, rows::LOGIN_EVENT, after, limit, rows::login_event, |e| {
+        Kind::ApiTokens => of(tx, kind, &token, after_id, limit, stored_token, Record::ApiToken),
+        Kind::LoginEvents => of(tx, kind, rows::LOGIN_EVENT, after_id, limit, rows::login_event, |e| {
             Record::LoginEvent(Box::new(e))
         }),
-        Kind::AuditEntries => of(tx, kind, rows::AUDIT_ENTRY, after, limit, rows::audit_entry, |e| {
+        Kind::AuditEntries => of(tx, kind, rows::AUDIT_ENTRY, after_id, limit, rows::audit_entry, |e| {
             Record::AuditEntry(Box::new(e))
         }),
+        Kind::Mails => of(tx, kind, mail::MAIL, after_id, limit, mail::stored_mail, |m| {
+            Record::Mail(Box::new(m))
+        }),
+        Kind::Links => {
+            let after = after.map_or_else(Vec::new, |id| link_hashes(id)[1].to_vec());
+            let sql = select(link::LINK, "links", "hash > ? ORDER BY hash LIMIT ?");
+            Ok(all(tx, &sql, params![after, limit], link::link)?
+                .into_iter()
+                .map(Record::Link)
+                .collect())
+        }
+        Kind::Reports => {
+            let marks = report::behind(
+                tx,
+                after.map(AccountId::from_uuid),
+                stored(most * ReportKind::ALL.len()),
+            )?;
+            Ok(FiledReports::of_marks(marks, most)
+                .into_iter()
+                .map(Record::Reports)
+                .collect())
+        }
     }
 }
 
 fn delete(tx: &Connection, kind: Kind, id: Uuid) -> Result<()> {
-    tx.prepare_cached(&format!("DELETE FROM {} WHERE id = ?", table(kind)))?
-        .execute([id.into_bytes()])?;
+    match kind {
+        Kind::Links => tx
+            .prepare_cached("DELETE FROM links WHERE hash BETWEEN ? AND ?")?
+            .execute(link_hashes(id))?,
+        Kind::Reports => tx
+            .prepare_cached("DELETE FROM report_marks WHERE account = ?")?
+            .execute([id.into_bytes()])?,
+        _ => tx
+            .prepare_cached(&format!("DELETE FROM {} WHERE id = ?", table(kind)))?
+            .execute([id.into_bytes()])?,
+    };
     Ok(())
 }
 
@@ -135,6 +178,9 @@ fn insert(tx: &Connection, record: &Record) -> Result<()> {
         Record::ApiToken(stored) => token::insert(tx, &stored.token, &stored.token_hash),
         Record::LoginEvent(event) => history::insert(tx, event),
         Record::AuditEntry(entry) => audit::insert(tx, entry),
+        Record::Mail(stored) => mail::insert(tx, &stored.mail, stored.due_at).map(drop),
+        Record::Link(link) => link::insert(tx, link),
+        Record::Reports(filed) => filed.marks().try_for_each(|mark| report::file(tx, &mark).map(drop)),
     }
 }
 
@@ -214,9 +260,7 @@ fn newest_success(tx: &Connection, user: UserId) -> Result<Option<LoginEvent>> {
 #[async_trait]
 impl TransferStore for SqliteStore {
     async fn scan(&self, kind: Kind, after: Option<Uuid>, limit: usize) -> Result<Vec<Record>> {
-        let after = after.map_or_else(Vec::new, |id| id.into_bytes().to_vec());
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.read("scan", move |tx| scan(tx, kind, &after, limit)).await
+        self.read("scan", move |tx| scan(tx, kind, after, limit)).await
     }
 
     async fn put(&self, records: &[Record]) -> Result<()> {
@@ -283,7 +327,8 @@ impl TransferStore for SqliteStore {
 
     async fn estimate(&self, kind: Kind) -> Result<u64> {
         self.read("estimate", move |tx| {
-            let sql = format!("SELECT count(*) FROM {}", table(kind));
+            let what = if kind == Kind::Reports { "DISTINCT account" } else { "*" };
+            let sql = format!("SELECT count({what}) FROM {}", table(kind));
             let count: i64 = tx.query_row(&sql, [], |row| row.get(0))?;
             Ok(count.unsigned_abs())
         })

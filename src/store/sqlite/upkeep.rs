@@ -147,6 +147,15 @@ impl Upkeep for SqliteStore {
                  LIMIT ?)",
                 retention.audit_before,
             ),
+            (
+                "DELETE FROM mails WHERE rowid IN (SELECT rowid FROM mails \
+                 WHERE state IN ('SENT', 'FAILED', 'DROPPED') AND created_at < ? LIMIT ?)",
+                retention.mail_before,
+            ),
+            (
+                "DELETE FROM links WHERE rowid IN (SELECT rowid FROM links WHERE expires_at < ? LIMIT ?)",
+                retention.links_before,
+            ),
         ];
         let mut gone = self.clear_deleted(retention.now).await?;
         for (sql, limit) in steps {

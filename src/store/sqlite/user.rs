@@ -8,16 +8,17 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
 use crate::domain::ids::{AccountId, SessionId, UserId};
 use crate::domain::login::Login;
+use crate::domain::mail::Mail;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
 use crate::domain::text::fold;
 use crate::domain::user::{DirectoryLink, User, UserStatus};
 use crate::store::sqlite::names::Name;
 use crate::store::sqlite::rows::{self, Columns, Id, by_ids, first, json, millis, opt_json, opt_millis, select};
-use crate::store::sqlite::{SqliteStore, account, audit, grants, session, user_list};
+use crate::store::sqlite::{SqliteStore, account, audit, grants, link, mail, session, user_list};
 use crate::store::{FailureKey, Result, StoreError, UserStore};
 
-const REVISION: &str = "SELECT revision FROM users WHERE id = ?";
+pub(super) const REVISION: &str = "SELECT revision FROM users WHERE id = ?";
 
 pub(super) fn find(connection: &Connection, account: AccountId, login: &Login) -> Result<Option<User>> {
     let sql = select(rows::USER, "users", "account = ? AND login = ?");
@@ -118,7 +119,7 @@ pub(super) fn leaves_no_master(tx: &Transaction<'_>, user: &User, expected_revis
 }
 
 /// Updates a user, with everything that belongs to it.
-pub(super) fn update(tx: &Transaction<'_>, user: &User, entry: &AuditEntry) -> Result<()> {
+pub(super) fn update(tx: &Transaction<'_>, user: &User, entry: &AuditEntry, mails: &[Mail]) -> Result<()> {
     let (account, was_ldap) = stored(tx, user.id)?;
     let user = grants::that_hold(tx, account, user.clone())?;
     replace(tx, &user)?;
@@ -131,6 +132,10 @@ pub(super) fn update(tx: &Transaction<'_>, user: &User, entry: &AuditEntry) -> R
         )?
         .execute([user.id.blob()])?;
     }
+    if user.is_ldap && !was_ldap {
+        link::end_all(tx, user.id, entry.at)?;
+    }
+    mail::queue(tx, mails)?;
     audit::insert(tx, entry)
 }
 
@@ -184,13 +189,41 @@ pub(super) fn replace(tx: &Transaction<'_>, user: &User) -> Result<()> {
     grants::index(tx, user)
 }
 
+/// Puts a new hash in front of the earlier ones, and grows the revision.
+pub(super) fn replace_password(tx: &Transaction<'_>, user: UserId, change: &PasswordChange) -> Result<()> {
+    let old = credentials(tx, user)?.ok_or(StoreError::NotFound)?;
+    let keep = usize::try_from(change.keep_history).unwrap_or(usize::MAX);
+    let earlier = old.hash.iter().chain(&old.history).take(keep);
+    let history: Vec<&str> = earlier.map(PasswordHash::expose).collect();
+    tx.prepare_cached(
+        "UPDATE users SET password_hash = ?2, password_history = ?3, password_changed_at = ?4, \
+         must_change_password = ?5, updated_at = ?4, revision = revision + 1 WHERE id = ?1",
+    )?
+    .execute(params![
+        user.blob(),
+        change.hash.expose(),
+        json(&history)?,
+        millis(change.changed_at),
+        change.must_change,
+    ])?;
+    Ok(())
+}
+
 #[async_trait]
 impl UserStore for SqliteStore {
-    async fn create_user(&self, user: &User, password: Option<&PasswordHash>, entry: &AuditEntry) -> Result<()> {
+    async fn create_user(
+        &self,
+        user: &User,
+        password: Option<&PasswordHash>,
+        entry: &AuditEntry,
+        mails: &[Mail],
+    ) -> Result<()> {
         let (user, password, entry) = (user.clone(), password.cloned(), entry.clone());
+        let mails = mails.to_vec();
         self.write("create_user", move |tx| {
             let user = grants::that_hold(tx, user.account, user)?;
             insert(tx, &user, password.as_ref())?;
+            mail::queue(tx, &mails)?;
             audit::insert(tx, &entry)
         })
         .await
@@ -210,13 +243,13 @@ impl UserStore for SqliteStore {
         .await
     }
 
-    async fn update_user(&self, user: &User, expected_revision: i64, entry: &AuditEntry) -> Result<()> {
-        let (user, entry) = (user.clone(), entry.clone());
+    async fn update_user(&self, user: &User, expected_revision: i64, entry: &AuditEntry, mails: &[Mail]) -> Result<()> {
+        let (user, entry, mails) = (user.clone(), entry.clone(), mails.to_vec());
         self.write("update_user", move |tx| {
             if leaves_no_master(tx, &user, expected_revision)? {
                 return Err(StoreError::LastMaster);
             }
-            update(tx, &user, &entry)
+            update(tx, &user, &entry, &mails)
         })
         .await
     }
@@ -228,38 +261,28 @@ impl UserStore for SqliteStore {
         change: &PasswordChange,
         keep_session: Option<SessionId>,
         entry: &AuditEntry,
+        mails: &[Mail],
     ) -> Result<()> {
-        let (change, entry) = (change.clone(), entry.clone());
+        let (change, entry, mails) = (change.clone(), entry.clone(), mails.to_vec());
         self.write("set_password", move |tx| {
             account::expect_revision(tx, REVISION, user, expected_revision)?;
-            let old = credentials(tx, user)?.ok_or(StoreError::NotFound)?;
-            let keep = usize::try_from(change.keep_history).unwrap_or(usize::MAX);
-            let earlier = old.hash.iter().chain(&old.history).take(keep);
-            let history: Vec<&str> = earlier.map(PasswordHash::expose).collect();
-            tx.prepare_cached(
-                "UPDATE users SET password_hash = ?2, password_history = ?3, password_changed_at = ?4, \
-                 must_change_password = ?5, updated_at = ?4, revision = revision + 1 WHERE id = ?1",
-            )?
-            .execute(params![
-                user.blob(),
-                change.hash.expose(),
-                json(&history)?,
-                millis(change.changed_at),
-                change.must_change,
-            ])?;
+            replace_password(tx, user, &change)?;
             session::end_all(tx, user, keep_session)?;
+            mail::queue(tx, &mails)?;
             audit::insert(tx, &entry)
         })
         .await
     }
 
-    async fn delete_user(&self, user: UserId, entry: &AuditEntry) -> Result<()> {
+    async fn delete_user(&self, user: UserId, expected_revision: i64, entry: &AuditEntry) -> Result<()> {
         let entry = entry.clone();
         self.write("delete_user", move |tx| {
+            account::expect_revision(tx, REVISION, user, expected_revision)?;
             if is_last_master(tx, user)? {
                 return Err(StoreError::LastMaster);
             }
-            // Sessions, roles and groups go by their references to the user.
+            mail::drop_waiting(tx, user)?;
+            // Sessions, links, roles and groups go by their references to the user.
             tx.prepare_cached("DELETE FROM users WHERE id = ?")?
                 .execute([user.blob()])?;
             audit::insert(tx, &entry)

@@ -12,6 +12,7 @@ on_both_stores!(
     updates_with_a_revision_lose_none,
     one_login_is_taken_once,
     masters_who_disable_each_other_leave_one,
+    whoever_is_promoted_is_deleted_by_no_clerk,
 );
 
 const MANY: usize = 200;
@@ -115,5 +116,29 @@ async fn masters_who_disable_each_other_leave_one(backend: Backend) {
         };
         let left = gateway.services.command_line().count_users(&[filter]).await.unwrap();
         assert_eq!(left, [1]);
+    }
+}
+
+async fn whoever_is_promoted_is_deleted_by_no_clerk(backend: Backend) {
+    let gateway = Gateway::start(backend).await;
+    let acme = gateway.account("acme").await;
+    gateway.master(&acme, "owner").await;
+    let writer = gateway.role(&acme, "Writer", &["users:write"]).await;
+    gateway
+        .user_with(&acme, "clerk", |new| new.roles = vec![Some(writer)])
+        .await;
+    let (owner, clerk) = (gateway.sign_in("owner@acme").await, gateway.sign_in("clerk@acme").await);
+    for round in 0..20 {
+        let user = gateway.user(&acme, &format!("ann{round}")).await;
+        let id = node_id::encode(user.id).to_string();
+        let (promoted, deleted) = tokio::join!(
+            owner.mutate("updateUser", json!({ "id": id, "isMaster": true }), "user { id }"),
+            clerk.mutate("deleteUser", json!({ "id": id }), "deletedId"),
+        );
+        match (user_errors(&promoted).as_slice(), user_errors(&deleted).as_slice()) {
+            ([], [refused]) => assert_eq!(refused, "NOT_ALLOWED id"),
+            ([gone], []) => assert_eq!(gone, "NOT_FOUND id"),
+            both => panic!("{both:?}"),
+        }
     }
 }

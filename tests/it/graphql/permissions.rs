@@ -2,16 +2,20 @@
 //!
 //! Each cell has objects and an asker of its own, so that none sees what another did.
 
+use doorward::config::MailServer;
 use doorward::domain::account::Account;
-use doorward::domain::ids::RoleId;
+use doorward::domain::ids::MailId;
+use doorward::domain::mail::{Mail, MailContent, MailState, Matter, Reader};
+use doorward::domain::role::Permission;
 use doorward::domain::user::User;
 use doorward::graphql::node_id;
-use doorward::service::AccountInput;
+use doorward::service::{AccountInput, NewUser};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::support::gateway::{Asker, Backend, Gateway, PASSWORD, on_both_stores};
 
-/// Who asks. All but `Foreign` and `Operator` belong to the account that everything asked for belongs to.
+/// Who asks. All but `Foreign`, `Operator` and `SystemToken` belong to the account that everything asked for belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
     Nobody,
@@ -31,10 +35,16 @@ enum Who {
     MustChange,
     /// An operator who acts for a master user of the account, with leave to look.
     Looking,
+    /// The same, with leave to change.
+    Acting,
+    /// An API token of `system` with exactly the row's permission.
+    SystemToken,
+    /// A user with every permission of Doorward's own but the row's.
+    Others,
 }
 
 impl Who {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Nobody,
         Self::Plain,
         Self::Holder,
@@ -44,6 +54,9 @@ impl Who {
         Self::Token,
         Self::MustChange,
         Self::Looking,
+        Self::Acting,
+        Self::SystemToken,
+        Self::Others,
     ];
 
     fn expected(self, row: &Row) -> &'static str {
@@ -84,82 +97,93 @@ const fn row(
     }
 }
 
-/// The columns are nobody, plain, holder, master, foreign, operator, token, must change, looking.
+/// The columns are nobody, plain, holder, master, foreign, operator, token, must change, looking, acting,
+/// system token, others.
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
     // reading
-    row("viewer", "", "{ viewer { account { id } } }", "\"account\":{", "h Y Y Y Y Y Y M Y"),
-    row("viewer.user", "", "{ viewer { user { id login mustChangePassword } } }", "\"user\":{", "h Y Y Y Y Y h Y Y"),
-    row("node", "users:read", "{ node(id: \"$user\") { id } }", "$user", "U h Y Y h Y Y M Y"),
-    row("nodes", "users:read", "{ nodes(ids: [\"$user\"]) { id } }", "$user", "U h Y Y h Y Y M Y"),
-    row("node(role)", "", "{ node(id: \"$role\") { id } }", "$role", "U Y Y Y h Y Y M Y"),
-    row("node(group)", "", "{ node(id: \"$group\") { id } }", "$group", "U Y Y Y h Y Y M Y"),
-    row("node(session)", "users:write", "{ node(id: \"$session\") { id } }", "$session", "U h Y Y h Y Y M Y"),
-    row("node(token)", "tokens:write", "{ node(id: \"$token\") { id } }", "$token", "U h Y Y h Y Y M Y"),
-    row("account", "", "{ account(id: \"$account\") { id } }", "$account", "U Y Y Y h Y Y M Y"),
-    row("accounts", "", "{ accounts { nodes { id } } }", "$account", "U F F F F Y F M F"),
-    row("user", "users:read", "{ user(id: \"$user\") { id } }", "$user", "U h Y Y h Y Y M Y"),
-    row("user(login)", "users:read", "{ user(login: \"$login@$name\") { id } }", "$user", "U h Y Y h Y Y M Y"),
-    row("users", "users:read", "{ users(filter: {login: \"$login\"}) { nodes { id } } }", "$user", "U h Y Y h Y Y M Y"),
-    row("users(writer)", "users:write", "{ users(filter: {login: \"$login\"}) { nodes { id } } }", "$user", "U h h Y h Y h M Y"),
-    row("user.lastLogin", "history:read", "{ node(id: \"$user\") { id ... on User { lastLogin { outcome } loginHistory { totalCount } } } }", "$user", "U h h Y h Y h M Y"),
-    row("role.users", "users:read", "{ node(id: \"$role\") { id ... on Role { users { totalCount } } } }", "\"totalCount\":0", "U Y Y Y h Y Y M Y"),
-    row("users(totalCount)", "users:read", "{ users(filter: {login: \"$login\"}) { totalCount } }", "\"totalCount\":1", "U h Y Y h Y Y M Y"),
-    row("user.sessions", "users:write", "{ user(id: \"$user\") { sessions { id } } }", "$session", "U h Y Y h Y Y M Y"),
-    row("users.loginHistory", "history:read", "{ account(id: \"$account\") { loginHistory(filter: {user: \"$user\"}) { nodes { attemptedLogin } } } }", "$login@$name", "U h Y Y h Y Y M Y"),
-    row("roles", "", "{ roles(filter: {search: \"$rolename\"}) { nodes { id } } }", "$role", "U Y Y Y h Y Y M Y"),
-    row("groups", "", "{ groups(filter: {search: \"$groupname\"}) { nodes { id } } }", "$group", "U Y Y Y h Y Y M Y"),
-    row("loginHistory", "history:read", "{ loginHistory(filter: {user: \"$user\"}) { nodes { attemptedLogin } } }", "$login@$name", "U h Y Y h Y Y M Y"),
-    row("auditLog", "audit:read", "{ auditLog(filter: {targetId: \"$user\"}) { nodes { targetId } } }", "$user", "U F Y Y h Y Y M Y"),
-    row("directories", "", "{ directories { name } }", "\"name\":\"corp\"", "U F F Y h Y F M Y"),
-    row("explainLogin", "", "{ explainLogin(login: \"$login@$name\") { wouldSucceed } }", "\"explainLogin\":{", "U F F Y h Y F M Y"),
-    row("apiTokens", "tokens:write", "{ apiTokens(account: \"$account\") { id } }", "$token", "U F Y Y h Y Y M Y"),
-    row("account.apiTokens", "tokens:write", "{ account(id: \"$account\") { apiTokens { id } } }", "$token", "U F Y Y h Y Y M Y"),
-    row("account.auditLog", "audit:read", "{ account(id: \"$account\") { auditLog(filter: {targetId: \"$user\"}) { nodes { targetId } } } }", "$user", "U F Y Y h Y Y M Y"),
-    row("account.loginStats", "history:read", "{ account(id: \"$account\") { loginStats(from: \"2026-01-01T00:00:00Z\", to: \"2026-01-02T00:00:00Z\", bucket: DAY) { start } } }", "\"start\"", "U F Y Y h Y Y M Y"),
+    row("viewer", "", "{ viewer { account { id } } }", "\"account\":{", "h Y Y Y Y Y Y M Y Y Y Y"),
+    row("viewer.user", "", "{ viewer { user { id login mustChangePassword } } }", "\"user\":{", "h Y Y Y Y Y h Y Y Y h Y"),
+    row("node", "users:read", "{ node(id: \"$user\") { id } }", "$user", "U h Y Y h Y Y M Y Y h Y"),
+    row("nodes", "users:read", "{ nodes(ids: [\"$user\"]) { id } }", "$user", "U h Y Y h Y Y M Y Y h Y"),
+    row("node(role)", "", "{ node(id: \"$role\") { id } }", "$role", "U Y Y Y h Y Y M Y Y h Y"),
+    row("node(group)", "", "{ node(id: \"$group\") { id } }", "$group", "U Y Y Y h Y Y M Y Y h Y"),
+    row("node(session)", "users:write", "{ node(id: \"$session\") { id } }", "$session", "U h Y Y h Y Y M Y Y h h"),
+    row("node(token)", "tokens:write", "{ node(id: \"$token\") { id } }", "$token", "U h Y Y h Y Y M Y Y h h"),
+    row("account", "", "{ account(id: \"$account\") { id } }", "$account", "U Y Y Y h Y Y M Y Y h Y"),
+    row("accounts", "", "{ accounts { nodes { id } } }", "$account", "U F F F F Y F M F F F F"),
+    row("user", "users:read", "{ user(id: \"$user\") { id } }", "$user", "U h Y Y h Y Y M Y Y h Y"),
+    row("user(login)", "users:read", "{ user(login: \"$login@$name\") { id } }", "$user", "U h Y Y h Y Y M Y Y h Y"),
+    row("users", "users:read", "{ users(filter: {login: \"$login\"}) { nodes { id } } }", "$user", "U h Y Y h Y Y M Y Y h h"),
+    row("users(writer)", "users:write", "{ users(filter: {login: \"$login\"}) { nodes { id } } }", "$user", "U h h Y h Y h M Y Y h Y"),
+    row("user.lastLogin", "history:read", "{ node(id: \"$user\") { id ... on User { lastLogin { outcome } loginHistory { totalCount } } } }", "$user", "U h h Y h Y h M Y Y h F"),
+    row("role.users", "users:read", "{ node(id: \"$role\") { id ... on Role { users { totalCount } } } }", "\"totalCount\":0", "U Y Y Y h Y Y M Y Y h Y"),
+    row("users(totalCount)", "users:read", "{ users(filter: {login: \"$login\"}) { totalCount } }", "\"totalCount\":1", "U h Y Y h Y Y M Y Y h h"),
+    row("user.sessions", "users:write", "{ user(id: \"$user\") { sessions { id } } }", "$session", "U h Y Y h Y Y M Y Y h F"),
+    row("users.loginHistory", "history:read", "{ account(id: \"$account\") { loginHistory(filter: {user: \"$user\"}) { nodes { attemptedLogin } } } }", "$login@$name", "U h Y Y h Y Y M Y Y h h"),
+    row("roles", "", "{ roles(filter: {search: \"$rolename\"}) { nodes { id } } }", "$role", "U Y Y Y h Y Y M Y Y h Y"),
+    row("groups", "", "{ groups(filter: {search: \"$groupname\"}) { nodes { id } } }", "$group", "U Y Y Y h Y Y M Y Y h Y"),
+    row("loginHistory", "history:read", "{ loginHistory(filter: {user: \"$user\"}) { nodes { attemptedLogin } } }", "$login@$name", "U h Y Y h Y Y M Y Y h h"),
+    row("auditLog", "audit:read", "{ auditLog(filter: {targetId: \"$user\"}) { nodes { targetId } } }", "$user", "U F Y Y h Y Y M Y Y h F"),
+    row("directories", "", "{ directories { name } }", "\"name\":\"corp\"", "U F F Y h Y F M Y Y F F"),
+    row("explainLogin", "", "{ explainLogin(login: \"$login@$name\") { wouldSucceed } }", "\"explainLogin\":{", "U F F Y h Y F M Y Y F F"),
+    row("apiTokens", "tokens:write", "{ apiTokens(account: \"$account\") { id } }", "$token", "U F Y Y h Y Y M Y Y h F"),
+    row("account.apiTokens", "tokens:write", "{ account(id: \"$account\") { apiTokens { id } } }", "$token", "U F Y Y h Y Y M Y Y h F"),
+    row("account.auditLog", "audit:read", "{ account(id: \"$account\") { auditLog(filter: {targetId: \"$user\"}) { nodes { targetId } } } }", "$user", "U F Y Y h Y Y M Y Y h F"),
+    row("mailQueue", "", "{ mailQueue(filter: {to: \"$login@example.org\"}) { nodes { id } } }", "$mail", "U F F F F Y F M F F F F"),
+    row("node(mail)", "", "{ node(id: \"$mail\") { id } }", "$mail", "U h h h h Y h M h h h h"),
+    row("account.loginStats", "history:read", "{ account(id: \"$account\") { loginStats(from: \"2026-01-01T00:00:00Z\", to: \"2026-01-02T00:00:00Z\", bucket: DAY) { start } } }", "\"start\"", "U F Y Y h Y Y M Y Y h F"),
 
     // signing in
-    row("signIn", "", "mutation { signIn(input: {login: \"$login@$name\", password: \"$password\"}) { user { id } userErrors { code } } }", "", "Y Y Y Y Y Y Y Y Y"),
-    row("signOut", "", "mutation { signOut { done userErrors { code } } }", "", "U Y Y Y Y Y F Y Y"),
-    row("changePassword", "", "mutation { changePassword(input: {currentPassword: \"$password\", newPassword: \"violet-Anchor-38-meadow\"}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F Y I"),
-    row("revokeSession", "users:write", "mutation { revokeSession(input: {id: \"$session\"}) { session { id } userErrors { code } } }", "", "U h Y Y h Y Y M R"),
-    row("revokeAllSessions", "users:write", "mutation { revokeAllSessions(input: {user: \"$user\"}) { revoked userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("impersonateUser", "", "mutation { impersonateUser(input: {id: \"$user\", reason: \"x\"}) { token userErrors { code } } }", "", "U F F Y h Y F M I"),
-    row("stopImpersonating", "", "mutation { stopImpersonating { token userErrors { code } } }", "", "U n n n n n F M Y"),
+    row("signIn", "", "mutation { signIn(input: {login: \"$login@$name\", password: \"$password\"}) { user { id } userErrors { code } } }", "", "Y Y Y Y Y Y Y Y Y Y Y Y"),
+    row("requestPasswordReset", "", "mutation { requestPasswordReset(input: {login: \"$login@$name\"}) { accepted userErrors { code } } }", "\"accepted\":true", "Y Y Y Y Y Y Y M Y Y Y Y"),
+    row("resetPassword", "", "mutation { resetPassword(input: {token: \"none\", newPassword: \"violet-Anchor-38-meadow\"}) { user { id } userErrors { code } } }", "", "Y Y Y Y Y Y Y M Y Y Y Y"),
+    row("signOut", "", "mutation { signOut { done userErrors { code } } }", "", "U Y Y Y Y Y F Y Y Y F Y"),
+    row("changePassword", "", "mutation { changePassword(input: {currentPassword: \"$password\", newPassword: \"violet-Anchor-38-meadow\"}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F Y I I F Y"),
+    row("revokeSession", "users:write", "mutation { revokeSession(input: {id: \"$session\"}) { session { id } userErrors { code } } }", "", "U h Y Y h Y Y M R Y h h"),
+    row("revokeAllSessions", "users:write", "mutation { revokeAllSessions(input: {user: \"$user\"}) { revoked userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("impersonateUser", "", "mutation { impersonateUser(input: {id: \"$user\", reason: \"x\"}) { token userErrors { code } } }", "", "U F F Y h Y F M I I F F"),
+    row("stopImpersonating", "", "mutation { stopImpersonating { token userErrors { code } } }", "", "U n n n n n F M Y Y F n"),
 
     // users
-    row("createUser", "users:write", "mutation { createUser(input: {account: \"$account\", login: \"$fresh\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("updateUser", "users:write", "mutation { updateUser(input: {id: \"$user\", firstName: \"Ann\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("deleteUser", "users:write", "mutation { deleteUser(input: {id: \"$user\"}) { deletedId userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("disableUser", "users:write", "mutation { disableUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("enableUser", "users:write", "mutation { enableUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("unlockUser", "users:write", "mutation { unlockUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("setUserPassword", "users:write", "mutation { setUserPassword(input: {id: \"$user\", password: \"violet-Anchor-38-meadow\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("updateMyProfile", "", "mutation { updateMyProfile(input: {firstName: \"Ann\"}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F M R"),
-    row("setAvatar", "users:write", "mutation { setAvatar(input: {id: \"$user\", image: null}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("setAvatar(own)", "", "mutation { setAvatar(input: {image: null}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F M R"),
+    row("createUser", "users:write", "mutation { createUser(input: {account: \"$account\", login: \"$fresh\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("updateUser", "users:write", "mutation { updateUser(input: {id: \"$user\", firstName: \"Ann\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("deleteUser", "users:write", "mutation { deleteUser(input: {id: \"$user\"}) { deletedId userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("disableUser", "users:write", "mutation { disableUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("enableUser", "users:write", "mutation { enableUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("unlockUser", "users:write", "mutation { unlockUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("setUserPassword", "users:write", "mutation { setUserPassword(input: {id: \"$user\", password: \"violet-Anchor-38-meadow\"}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R I h F"),
+    row("sendAccessEmail", "users:write", "mutation { sendAccessEmail(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "$user", "U F Y Y h Y Y M R I h F"),
+    row("updateMyProfile", "", "mutation { updateMyProfile(input: {firstName: \"Ann\"}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F M R Y F Y"),
+    row("setAvatar", "users:write", "mutation { setAvatar(input: {id: \"$user\", image: null}) { user { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("setAvatar(own)", "", "mutation { setAvatar(input: {image: null}) { user { id } userErrors { code } } }", "", "U Y Y Y Y Y F M R Y F Y"),
 
     // access
-    row("createRole", "roles:write", "mutation { createRole(input: {account: \"$account\", name: \"$fresh\", permissions: []}) { role { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("updateRole", "roles:write", "mutation { updateRole(input: {id: \"$role\", description: \"x\"}) { role { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("deleteRole", "roles:write", "mutation { deleteRole(input: {id: \"$role\"}) { deletedId userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("createGroup", "groups:write", "mutation { createGroup(input: {account: \"$account\", name: \"$fresh\"}) { group { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("updateGroup", "groups:write", "mutation { updateGroup(input: {id: \"$group\", description: \"x\"}) { group { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("deleteGroup", "groups:write", "mutation { deleteGroup(input: {id: \"$group\"}) { deletedId userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("createApiToken", "tokens:write", "mutation { createApiToken(input: {account: \"$account\", name: \"$fresh\", roles: []}) { apiToken { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
-    row("revokeApiToken", "tokens:write", "mutation { revokeApiToken(input: {id: \"$token\"}) { apiToken { id } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
+    row("createRole", "roles:write", "mutation { createRole(input: {account: \"$account\", name: \"$fresh\", permissions: []}) { role { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("updateRole", "roles:write", "mutation { updateRole(input: {id: \"$role\", description: \"x\"}) { role { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("deleteRole", "roles:write", "mutation { deleteRole(input: {id: \"$role\"}) { deletedId userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("createGroup", "groups:write", "mutation { createGroup(input: {account: \"$account\", name: \"$fresh\"}) { group { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("updateGroup", "groups:write", "mutation { updateGroup(input: {id: \"$group\", description: \"x\"}) { group { id } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("deleteGroup", "groups:write", "mutation { deleteGroup(input: {id: \"$group\"}) { deletedId userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+    row("createApiToken", "tokens:write", "mutation { createApiToken(input: {account: \"$account\", name: \"$fresh\", roles: []}) { apiToken { id } userErrors { code } } }", "", "U F Y Y h Y Y M R I h F"),
+    row("revokeApiToken", "tokens:write", "mutation { revokeApiToken(input: {id: \"$token\"}) { apiToken { id } userErrors { code } } }", "", "U F Y Y h Y Y M R I h F"),
 
     // accounts
-    row("createAccount", "", "mutation { createAccount(input: {name: \"$fresh\"}) { account { id } userErrors { code } } }", "", "U F F F F Y F M R"),
-    row("updateAccount", "", "mutation { updateAccount(input: {id: \"$account\", title: \"x\"}) { account { id } userErrors { code } } }", "", "U F F Y h Y F M R"),
-    row("freezeAccount", "", "mutation { freezeAccount(input: {id: \"$account\"}) { account { id } userErrors { code } } }", "", "U F F F F Y F M R"),
-    row("activateAccount", "", "mutation { activateAccount(input: {id: \"$account\"}) { account { id } userErrors { code } } }", "", "U F F F F Y F M R"),
-    row("deleteAccount", "", "mutation { deleteAccount(input: {id: \"$account\", confirmName: \"$name\"}) { deletedId userErrors { code } } }", "", "U F F F F Y F M R"),
+    row("createAccount", "", "mutation { createAccount(input: {name: \"$fresh\"}) { account { id } userErrors { code } } }", "", "U F F F F Y F M R F F F"),
+    row("updateAccount", "", "mutation { updateAccount(input: {id: \"$account\", title: \"x\"}) { account { id } userErrors { code } } }", "", "U F F Y h Y F M R Y F F"),
+    row("freezeAccount", "", "mutation { freezeAccount(input: {id: \"$account\"}) { account { id } userErrors { code } } }", "", "U F F F F Y F M R F F F"),
+    row("activateAccount", "", "mutation { activateAccount(input: {id: \"$account\"}) { account { id } userErrors { code } } }", "", "U F F F F Y F M R F F F"),
+    row("deleteAccount", "", "mutation { deleteAccount(input: {id: \"$account\", confirmName: \"$name\"}) { deletedId userErrors { code } } }", "", "U F F F F Y F M R F F F"),
 
     // directories; that none answers is found out by who was let in only, and a local user has no entry there
-    row("checkDirectory", "", "mutation { checkDirectory(input: {name: \"corp\"}) { explanation { wouldSucceed } userErrors { code } } }", "", "U F F Y h Y F M R"),
-    row("relinkUser", "users:write", "mutation { relinkUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F F n h n F M R"),
-    row("syncDirectory", "directory:sync", "mutation { syncDirectory(input: {account: \"$account\"}) { report { added } userErrors { code } } }", "", "U F Y Y h Y Y M R"),
+    row("checkDirectory", "", "mutation { checkDirectory(input: {name: \"corp\"}) { explanation { wouldSucceed } userErrors { code } } }", "", "U F F Y h Y F M R Y F F"),
+    row("relinkUser", "users:write", "mutation { relinkUser(input: {id: \"$user\"}) { user { id } userErrors { code } } }", "", "U F F n h n F M R I h F"),
+    row("syncDirectory", "directory:sync", "mutation { syncDirectory(input: {account: \"$account\"}) { report { added } userErrors { code } } }", "", "U F Y Y h Y Y M R Y h F"),
+
+    // mail
+    row("publishAlert", "alerts:publish", "mutation { publishAlert(input: {account: \"$account\", kind: HARD_BOUNCES, subject: \"x\", body: \"y\"}) { recipients userErrors { code } } }", "\"recipients\":", "U F Y Y h Y Y M R Y h F"),
+    row("retryMail", "", "mutation { retryMail(input: {id: \"$mail\"}) { mail { id } userErrors { code } } }", "$mail", "U F F F F Y F M F F F F"),
+    row("dropMail", "", "mutation { dropMail(input: {id: \"$mail\"}) { mail { id } userErrors { code } } }", "$mail", "U F F F F Y F M F F F F"),
 ];
 
 on_both_stores!(
@@ -171,7 +195,10 @@ on_both_stores!(
     operator,
     token,
     must_change,
-    looking
+    looking,
+    acting,
+    system_token,
+    others,
 );
 
 async fn nobody(backend: Backend) {
@@ -210,6 +237,18 @@ async fn looking(backend: Backend) {
     column(backend, Who::Looking).await;
 }
 
+async fn acting(backend: Backend) {
+    column(backend, Who::Acting).await;
+}
+
+async fn system_token(backend: Backend) {
+    column(backend, Who::SystemToken).await;
+}
+
+async fn others(backend: Backend) {
+    column(backend, Who::Others).await;
+}
+
 /// Every row, asked by one of them.
 async fn column(backend: Backend, who: Who) {
     let gateway = Gateway::start_with(backend, |config| {
@@ -217,6 +256,8 @@ async fn column(backend: Backend, who: Who) {
         config
             .directories
             .insert("corp".to_owned(), serde_json::from_value(away).unwrap());
+        // Mail is on, and its server away: what is queued stays.
+        config.mail.server = Some(MailServer::parse("smtp://127.0.0.1:1?tls=none").unwrap());
     })
     .await;
     let mut wrong = Vec::new();
@@ -259,7 +300,8 @@ fn classify(answer: &Value, seen: &str) -> String {
         let letter = match code {
             "NOT_FOUND" => "h",
             "NOT_ALLOWED" => "n",
-            "DIRECTORY_UNAVAILABLE" => "Y",
+            // Both are found out by who was let in only.
+            "DIRECTORY_UNAVAILABLE" | "EXPIRED_LINK" => "Y",
             _ => code,
         };
         return letter.to_owned();
@@ -279,7 +321,9 @@ impl<'a> Cell<'a> {
     async fn new(gateway: &'a Gateway, number: usize) -> Self {
         let corp = |account: &mut AccountInput| account.directory = Some("corp".to_owned());
         let account = gateway.account_with(&format!("acme-{number}"), corp).await;
-        let user = gateway.user(&account, &format!("target-{number}")).await;
+        let login = format!("target-{number}");
+        let with_address = |new: &mut NewUser| new.email = Some(format!("{login}@example.org"));
+        let user = gateway.user_with(&account, &login, with_address).await;
         Self { gateway, account, user }
     }
 
@@ -311,8 +355,11 @@ impl<'a> Cell<'a> {
             values.push(("$session", payload["session"]["id"].as_str().unwrap().to_owned()));
         }
         if named("$token") {
-            let (id, _) = self.token("target", &[]).await;
+            let (id, _) = self.token(&self.account, "target", &[]).await;
             values.push(("$token", id));
+        }
+        if named("$mail") {
+            values.push(("$mail", node_id::encode(self.mail().await).to_string()));
         }
         // Longer names first: `$rolename` begins with `$role`.
         values.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
@@ -323,11 +370,48 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// An API token of the account: its id and its secret.
-    async fn token(&self, name: &str, roles: &[RoleId]) -> (String, String) {
-        let master = self
-            .sign_in_master(&format!("minter-of-{name}"), &self.account, false)
-            .await;
+    /// A mail to the user that waits, so long that the outbox never takes it in hand.
+    async fn mail(&self) -> MailId {
+        let (services, now) = (&self.gateway.services, self.gateway.now());
+        let id = MailId::generate(services.clock.as_ref(), services.entropy.as_ref()).unwrap();
+        let content = MailContent {
+            reader: Reader {
+                first_name: String::new(),
+                last_name: String::new(),
+                login: format!("{}@{}", self.user.login, self.account.name),
+                account_title: self.account.title.clone(),
+                time_zone: self.account.time_zone.clone(),
+            },
+            matter: Matter::PasswordExpires { at: now, days: 1 },
+        };
+        let mail = Mail {
+            id,
+            account: self.account.id,
+            user: self.user.id,
+            to: self.user.email.clone().unwrap(),
+            language: self.user.language,
+            subject: "Your password expires".to_owned(),
+            content,
+            key: None,
+            state: MailState::Queued,
+            attempts: 0,
+            last_error: None,
+            created_at: now,
+            next_attempt_at: Some(now.checked_add(SignedDuration::from_hours(24)).unwrap()),
+            sent_at: None,
+        };
+        services.store.queue_mails(&[mail], None).await.unwrap();
+        id
+    }
+
+    /// An API token of that account: its id and its secret.
+    async fn token(&self, account: &Account, name: &str, permissions: &[&str]) -> (String, String) {
+        let name = format!("{name}-of-{}", self.account.name);
+        let roles = match permissions {
+            [] => Vec::new(),
+            held => vec![self.gateway.role(account, &name, held).await],
+        };
+        let master = self.sign_in_master(&format!("minter-of-{name}"), account, false).await;
         let roles: Vec<String> = roles.iter().map(|id| node_id::encode(*id).to_string()).collect();
         let input = json!({ "name": name, "roles": roles });
         let payload = master.mutate("createApiToken", input, "secret apiToken { id }").await;
@@ -344,45 +428,49 @@ impl<'a> Cell<'a> {
         self.gateway.sign_in(&format!("{login}@{}", account.name)).await
     }
 
-    async fn sign_in_user(&self, permission: &str) -> Asker<'a> {
-        let roles = match permission {
-            "" => Vec::new(),
-            permission => vec![Some(self.gateway.role(&self.account, "Holder", &[permission]).await)],
+    async fn sign_in_user(&self, permissions: &[&str]) -> Asker<'a> {
+        let roles = match permissions {
+            [] => Vec::new(),
+            held => vec![Some(self.gateway.role(&self.account, "Holder", held).await)],
         };
         let asker = self.gateway.user_with(&self.account, "asker", |new| new.roles = roles);
         asker.await;
         self.gateway.sign_in(&format!("asker@{}", self.account.name)).await
     }
 
+    /// An operator who acts for a master user of the account.
+    async fn sign_in_impersonator(&self, read_only: bool) -> Asker<'a> {
+        let gateway = self.gateway;
+        let new = gateway.user_with(&self.account, "master", |new| new.is_master = true);
+        let master = node_id::encode(new.await.id).to_string();
+        let operator = self.sign_in_master("operator", &gateway.system().await, false).await;
+        let input = json!({ "id": master, "reason": "x", "readOnly": read_only });
+        let payload = operator.mutate("impersonateUser", input, "token").await;
+        gateway.with_token(payload["token"].as_str().unwrap())
+    }
+
     async fn asker(&self, who: Who, permission: &str) -> Asker<'a> {
         let gateway = self.gateway;
+        let (exactly, others): (Vec<&str>, Vec<&str>) = Permission::OWN.into_iter().partition(|own| *own == permission);
         match who {
             Who::Nobody => gateway.nobody(),
-            Who::Plain => self.sign_in_user("").await,
-            Who::Holder => self.sign_in_user(permission).await,
+            Who::Plain => self.sign_in_user(&[]).await,
+            Who::Holder => self.sign_in_user(&exactly).await,
+            Who::Others => self.sign_in_user(&others).await,
             Who::Master => self.sign_in_master("master", &self.account, false).await,
             Who::Foreign => {
                 let account = gateway.account(&format!("foreign-{}", self.account.name)).await;
                 self.sign_in_master("foreign", &account, false).await
             }
             Who::Operator => self.sign_in_master("operator", &gateway.system().await, false).await,
-            Who::Token => {
-                let roles = match permission {
-                    "" => Vec::new(),
-                    permission => vec![gateway.role(&self.account, "Holder", &[permission]).await],
-                };
-                let (_, secret) = self.token("asker", &roles).await;
+            Who::Token => gateway.with_token(&self.token(&self.account, "asker", &exactly).await.1),
+            Who::SystemToken => {
+                let (_, secret) = self.token(&gateway.system().await, "asker", &exactly).await;
                 gateway.with_token(&secret)
             }
             Who::MustChange => self.sign_in_master("must-change", &self.account, true).await,
-            Who::Looking => {
-                let new = gateway.user_with(&self.account, "master", |new| new.is_master = true);
-                let master = node_id::encode(new.await.id).to_string();
-                let operator = self.sign_in_master("operator", &gateway.system().await, false).await;
-                let input = json!({ "id": master, "reason": "x", "readOnly": true });
-                let payload = operator.mutate("impersonateUser", input, "token").await;
-                gateway.with_token(payload["token"].as_str().unwrap())
-            }
+            Who::Looking => self.sign_in_impersonator(true).await,
+            Who::Acting => self.sign_in_impersonator(false).await,
         }
     }
 }

@@ -127,7 +127,7 @@ async fn whoever_leaves_the_directory_keeps_nothing_of_it(backend: Backend) {
         target_name: "member@acme".to_owned(),
         changes: Vec::new(),
     };
-    store.update_user(&synced, before, &entry).await.unwrap();
+    store.update_user(&synced, before, &entry, &[]).await.unwrap();
 
     let owner = gateway.sign_in("owner@acme").await;
     let left = update(&owner, json!({ "id": id(&member), "isLdap": false })).await;
@@ -239,6 +239,8 @@ async fn late_session(gateway: &Gateway, user: &User) -> String {
         }),
         failures: Failures::Unchanged,
         released: Vec::new(),
+        mails: Vec::new(),
+        on_lock: None,
     };
     services.store.record_login(&record).await.unwrap();
     secret.expose().to_owned()

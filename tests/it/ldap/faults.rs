@@ -12,6 +12,7 @@ use crate::support::slapd::{PASSWORD, PEOPLE, Slapd, SlapdOptions, free_port};
 use crate::support::wire::{Action, Listener};
 
 on_both_stores!(
+    alone;
     the_next_server_takes_over_and_one_password_is_one_bind,
     a_directory_that_is_away_is_no_wrong_password,
     a_password_that_was_sent_goes_to_nobody_else,
@@ -19,8 +20,8 @@ on_both_stores!(
 );
 
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// Another process may keep this one from the processor for a moment.
-const MARGIN: Duration = Duration::from_millis(900);
+/// What an answer may take beside: under the two timeouts that a second try would take, and for a local sign-in.
+const MARGIN: Duration = Duration::from_millis(950);
 
 /// A server that fails before it has said anything of use, and what keeps it.
 struct Fault {
@@ -108,7 +109,7 @@ async fn the_next_server_takes_over_and_one_password_is_one_bind(backend: Backen
         let (right, took) = timed(&company, "member", PASSWORD).await;
         assert!(right["token"].is_string(), "{}: {right}", fault.name);
         assert!(
-            took < TIMEOUT + MARGIN,
+            took < TIMEOUT,
             "{}: nobody waits for the dead one again: {took:?}",
             fault.name
         );

@@ -12,6 +12,7 @@ use crate::support::process::{Doorward, graphql_as};
 use crate::support::slapd::{PASSWORD, PEOPLE, READER, READER_PASSWORD, SUFFIX, Slapd, SlapdOptions};
 
 on_both_stores!(
+    alone;
     whoever_leaves_the_required_group_is_signed_out_and_comes_back_with_it,
     changes_of_groups_and_names_come_without_a_sign_in,
     an_outage_signs_nobody_out_before_its_time,

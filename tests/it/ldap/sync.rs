@@ -12,6 +12,7 @@ use crate::support::gateway::{Backend, on_both_stores, user_errors};
 use crate::support::slapd::{PASSWORD, PEOPLE, READER, SUFFIX, SlapdOptions};
 
 on_both_stores!(
+    alone;
     ten_thousand_people_come_once_and_go_only_when_that_is_meant,
     whoever_is_gone_is_disabled_and_comes_back,
     nothing_is_done_in_a_dry_run_or_by_who_may_not,

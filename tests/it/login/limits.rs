@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use doorward::config::LimitsConfig;
+use doorward::domain::account::Account;
 use doorward::domain::login_event::{LoginEvent, LoginOutcome};
 
 use super::{Told, behind_a_proxy, history, sign_in_from, verifications};
@@ -14,9 +16,20 @@ on_both_stores!(
 );
 
 /// Goes on to the beginning of the next minute, by which attempts are counted.
-fn next_minute(gateway: &Gateway) {
+pub(super) fn next_minute(gateway: &Gateway) {
     let past = gateway.now().as_millisecond().rem_euclid(60_000);
     gateway.wait(Duration::from_millis(u64::try_from(60_000 - past).unwrap()));
+}
+
+/// A gateway with limits on sign-ins, which believes whoever connects about where they come from, and its account `acme`.
+async fn limited(backend: Backend, limit: impl FnOnce(&mut LimitsConfig)) -> (Gateway, Account) {
+    let gateway = Gateway::start_with(backend, |config| {
+        behind_a_proxy(config);
+        limit(&mut config.limits);
+    })
+    .await;
+    let acme = gateway.account("acme").await;
+    (gateway, acme)
 }
 
 async fn floods(gateway: &Gateway) -> Vec<LoginEvent> {
@@ -26,12 +39,7 @@ async fn floods(gateway: &Gateway) -> Vec<LoginEvent> {
 }
 
 async fn attempts_from_one_address_are_limited(backend: Backend) {
-    let gateway = Gateway::start_with(backend, |config| {
-        behind_a_proxy(config);
-        config.limits.sign_in_per_address = 3;
-    })
-    .await;
-    let acme = gateway.account("acme").await;
+    let (gateway, acme) = limited(backend, |limits| limits.sign_in_per_address = 3).await;
     gateway.user(&acme, "ann").await;
     next_minute(&gateway);
     for (login, code) in [
@@ -62,12 +70,7 @@ async fn attempts_from_one_address_are_limited(backend: Backend) {
 }
 
 async fn a_network_of_ipv6_is_one_address(backend: Backend) {
-    let gateway = Gateway::start_with(backend, |config| {
-        behind_a_proxy(config);
-        config.limits.sign_in_per_address = 3;
-    })
-    .await;
-    let acme = gateway.account("acme").await;
+    let (gateway, acme) = limited(backend, |limits| limits.sign_in_per_address = 3).await;
     gateway.user(&acme, "ann").await;
     next_minute(&gateway);
     for (ip, code) in [
@@ -83,12 +86,7 @@ async fn a_network_of_ipv6_is_one_address(backend: Backend) {
 }
 
 async fn attempts_for_one_login_are_limited_wherever_they_come_from(backend: Backend) {
-    let gateway = Gateway::start_with(backend, |config| {
-        behind_a_proxy(config);
-        config.limits.sign_in_per_login = 3;
-    })
-    .await;
-    let acme = gateway.account("acme").await;
+    let (gateway, acme) = limited(backend, |limits| limits.sign_in_per_login = 3).await;
     let ann = gateway.user(&acme, "ann").await;
     next_minute(&gateway);
     for n in 0..3 {

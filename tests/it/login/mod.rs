@@ -3,10 +3,11 @@
 
 mod after;
 mod directory;
+mod floor;
 mod limits;
 mod lock_out;
 mod refusals;
-mod secrets;
+pub mod secrets;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use mongodb::Client;
 use mongodb::bson::{Document, serialize_to_vec};
 use serde_json::{Value, json};
 
-use crate::support::mongod::fresh_database;
+use crate::support::mongod::{TestDatabase, fresh_database};
 use crate::support::process::{Doorward, graphql_as, sign_in, token};
 use crate::support::slapd::{self, PEOPLE, READER, READER_PASSWORD, Slapd, SlapdOptions};
 use crate::support::socket::Socket;
@@ -44,6 +44,11 @@ async fn nothing_secret_stays_in_the_embedded_store_or_in_the_log() {
 async fn nothing_secret_stays_in_mongodb_or_in_the_log() {
     let database = fresh_database();
     let secrets = everything(&Doorward::over(&database.url)).await;
+    check("the store", "ann@acme", &documents(&database).await, &secrets);
+}
+
+/// The bytes of every document of every collection.
+pub async fn documents(database: &TestDatabase) -> Vec<u8> {
     let store = Client::with_uri_str(&database.url).await.unwrap();
     let store = store.database(&database.name);
     let mut dump = Vec::new();
@@ -52,7 +57,7 @@ async fn nothing_secret_stays_in_mongodb_or_in_the_log() {
         let found: Vec<Document> = found.unwrap().try_collect().await.unwrap();
         dump.extend(found.iter().flat_map(|document| serialize_to_vec(document).unwrap()));
     }
-    check("the store", "ann@acme", &dump, &secrets);
+    dump
 }
 
 /// Does everything that takes or gives a secret, holds the log against all of them, and gives them.
@@ -147,7 +152,7 @@ async fn everything(doorward: &Doorward) -> Vec<String> {
 }
 
 /// The bytes of every file in a folder.
-fn files(folder: &Path, bytes: &mut Vec<u8>) {
+pub fn files(folder: &Path, bytes: &mut Vec<u8>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -159,7 +164,7 @@ fn files(folder: &Path, bytes: &mut Vec<u8>) {
 }
 
 /// None of the secrets is in it, in any of the forms in which bytes are written; what belongs there is.
-fn check(name: &str, sign: &str, bytes: &[u8], secrets: &[String]) {
+pub fn check(name: &str, sign: &str, bytes: &[u8], secrets: &[String]) {
     assert!(is_in(sign.as_bytes(), bytes), "{name} is not what it should be");
     for secret in secrets {
         for form in forms(secret) {

@@ -30,21 +30,30 @@ pub enum Backend {
     Mongo,
 }
 
-/// Makes each named async function, which takes a [`Backend`], a test on each store.
+/// Makes each named async function, which takes a [`Backend`], a test on each store. With `alone;` in front no other test
+/// is at work meanwhile, for those that measure time.
 macro_rules! on_both_stores {
-    ($($name:ident),+ $(,)?) => {
+    (alone; $($name:ident),+ $(,)?) => {
+        $crate::support::gateway::on_both_stores!(@ alone, $($name),+);
+    };
+    (@ $turn:ident, $($name:ident),+) => {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
+                let _turn = $crate::support::turn::$turn();
                 super::$name($crate::support::gateway::Backend::Sqlite).await;
             })+
         }
         mod mongo {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
+                let _turn = $crate::support::turn::$turn();
                 super::$name($crate::support::gateway::Backend::Mongo).await;
             })+
         }
+    };
+    ($($name:ident),+ $(,)?) => {
+        $crate::support::gateway::on_both_stores!(@ shared, $($name),+);
     };
 }
 pub(crate) use on_both_stores;
@@ -65,6 +74,8 @@ pub struct Gateway {
     pub services: Arc<Services>,
     /// What it takes for the present moment.
     pub clock: Arc<ManualClock>,
+    /// What it was configured with: another one with it shares its store.
+    pub config: Config,
     client: reqwest::Client,
     /// It stops when this is dropped.
     _stop: oneshot::Sender<()>,
@@ -72,7 +83,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway with the default configuration, cheap hashes, and no limits on sign-ins.
+    /// A gateway with the default configuration, cheap hashes, no limits on sign-ins, and refusals as soon as they are known.
     pub async fn start(backend: Backend) -> Self {
         Self::start_with(backend, |_| {}).await
     }
@@ -84,6 +95,7 @@ impl Gateway {
         config.password.iterations = 1;
         config.limits.sign_in_per_address = 0;
         config.limits.sign_in_per_login = 0;
+        config.limits.min_refusal = Duration::ZERO;
         let home = match backend {
             Backend::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
@@ -120,6 +132,7 @@ impl Gateway {
             url,
             services,
             clock,
+            config,
             client: reqwest::Client::new(),
             _stop: stop,
             _home: home,

@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub mod active_directory;
 pub mod gateway;
+pub mod mmdb;
 pub mod mongod;
 pub mod process;
 pub mod slapd;
+pub mod smtp;
 pub mod socket;
+pub mod tls;
+pub mod turn;
 pub mod wire;
 
 /// The ports that are handed out: below the range from which Linux takes the local ports of outgoing connections

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use tempfile::TempDir;
+
+use super::tls::write_certificates;
 
 /// The directory's suffix.
 pub const SUFFIX: &str = "dc=example,dc=org";
@@ -394,21 +395,4 @@ pub fn person(dn: &str, uid: &str, more: &str) -> String {
         base64(uid),
         base64(cn),
     )
-}
-
-/// An authority of its own and a certificate for 127.0.0.1 by it.
-fn write_certificates(dir: &Path) {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "Example test authority");
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let mut server = CertificateParams::default();
-    server.subject_alt_names = vec![SanType::IpAddress(Ipv4Addr::LOCALHOST.into())];
-    let key = KeyPair::generate().unwrap();
-    let certificate = server.signed_by(&key, &authority).unwrap();
-    fs::write(dir.join("ca.pem"), authority.pem()).unwrap();
-    fs::write(dir.join("server.pem"), certificate.pem()).unwrap();
-    fs::write(dir.join("server.key"), key.serialize_pem()).unwrap();
 }

@@ -12,18 +12,15 @@ mod run;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use uuid::Uuid;
-
 pub use self::report::{SyncChange, SyncChangeKind, SyncReport};
 
 use self::run::Sync;
 use super::grants::Mappings;
 use super::people::Author;
 use crate::access::Denied;
-use crate::domain::ids::{AccountId, UserId};
-use crate::domain::login::Login;
+use crate::domain::ids::AccountId;
 use crate::domain::role::Permission;
-use crate::domain::user::User;
+use crate::service::upkeep::new_holder;
 use crate::service::{Caller, ErrorCode, Problem, Result, ServiceError};
 
 /// How a sync is to be done.
@@ -82,21 +79,6 @@ impl Caller {
             let message = format!("The directory {name} has no bind_dn, so nobody can be read there.");
             return Err(Problem::at(&["account"], ErrorCode::LdapOff, message).into());
         }
-        let nobody = User::new(
-            UserId::from_uuid(Uuid::nil()),
-            account.id,
-            Login::parse("sync").map_err(|e| Problem::text(&["account"], &e))?,
-            account.default_language,
-            self.now(),
-        );
-        let entry = self.audit(crate::service::users::action_on(
-            "syncDirectory",
-            &nobody,
-            &account,
-            Vec::new(),
-        ))?;
-        let mut id = [0; 16];
-        services.entropy.fill(&mut id)?;
         let sync = Sync {
             mappings: Mappings::resolve(services.store.as_ref(), &account, &rules.mappings).await?,
             services: Arc::clone(services),
@@ -106,9 +88,9 @@ impl Caller {
             plan,
             author: Author {
                 action: "syncDirectory",
-                entry,
+                actor: self.actor(),
             },
-            holder: uuid::Builder::from_random_bytes(id).into_uuid(),
+            holder: new_holder(services.entropy.as_ref())?,
             progress,
         };
         // To its end also when whoever asked hangs up: half of it would be neither the old state nor the new one.

@@ -272,7 +272,7 @@ impl Import<'_> {
             };
             let changes = caller.named(diff(&user_fields(before), &user_fields(&after))).await?;
             let audit = caller.audit(on_user("importUser", &after, &change.account, changes))?;
-            caller.store().update_user(&after, revision, &audit).await?;
+            caller.store().update_user(&after, revision, &audit, &[]).await?;
             revision += 1;
         }
         if let Some(password) = &change.password {
@@ -280,7 +280,7 @@ impl Import<'_> {
             let audit = caller.audit(on_user("importUser", &change.after, &change.account, changes))?;
             caller
                 .store()
-                .set_password(before.id, revision, password, None, &audit)
+                .set_password(before.id, revision, password, None, &audit, &[])
                 .await?;
         }
         Ok(())

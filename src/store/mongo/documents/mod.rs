@@ -5,6 +5,7 @@
 
 mod audit;
 mod event;
+mod mail;
 mod session;
 mod tenancy;
 mod token;
@@ -12,6 +13,7 @@ mod user;
 
 pub(super) use audit::AuditDocument;
 pub(super) use event::EventDocument;
+pub(super) use mail::{AccessLinkDocument, MailDocument, MarkDocument};
 pub(super) use session::SessionDocument;
 pub(super) use tenancy::{AccountDocument, GroupDocument, RoleDocument};
 pub(super) use token::TokenDocument;
@@ -25,7 +27,7 @@ use mongodb::bson::{Binary, Bson, DateTime, RawBsonRef, serialize_to_bson};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::domain::ids::{
-    AccountId, ApiTokenId, AuditEntryId, AvatarId, GroupId, LoginEventId, RoleId, SessionId, UserId,
+    AccountId, ApiTokenId, AuditEntryId, AvatarId, GroupId, LoginEventId, MailId, RoleId, SessionId, UserId,
 };
 use crate::domain::location::Location;
 use crate::domain::login_event::{EventOrigin, Impersonator};
@@ -77,7 +79,8 @@ ids!(
     GroupId,
     LoginEventId,
     SessionId,
-    AuditEntryId
+    AuditEntryId,
+    MailId
 );
 
 /// Ids of any kind as an array for `$in`.

@@ -9,6 +9,7 @@ use crate::domain::account::Language;
 use crate::domain::credentials::{Credentials, PasswordHash};
 use crate::domain::grant::{Grant, GrantSource, GrantTarget};
 use crate::domain::login::Login;
+use crate::domain::mail::Subscription;
 use crate::domain::text::fold;
 use crate::domain::user::{DirectoryLink, DisabledBy, Email, Notifications, User, UserStatus};
 
@@ -37,6 +38,9 @@ pub(in super::super) struct UserDocument {
     #[serde(default)]
     avatar: Option<Id>,
     notifications: Notifications,
+    /// What the user is to be written of; nothing unless it is active and has an address. Those of before have no such field.
+    #[serde(default)]
+    wants: Vec<String>,
     must_change_password: bool,
     has_password: bool,
     password_changed_at: Option<At>,
@@ -171,6 +175,16 @@ impl TryFrom<GrantFields> for GrantDocument {
     }
 }
 
+/// What a user asked for, if it can be written to at all.
+fn wants(user: &User) -> Vec<String> {
+    let address = user.notifications.email.as_ref().or(user.email.as_ref());
+    if user.status != UserStatus::Active || address.is_none() {
+        return Vec::new();
+    }
+    let wanted = Subscription::ALL.into_iter().filter(|s| s.is_in(&user.notifications));
+    wanted.map(|subscription| subscription.name().to_owned()).collect()
+}
+
 impl From<&User> for UserDocument {
     fn from(user: &User) -> Self {
         Self {
@@ -190,6 +204,7 @@ impl From<&User> for UserDocument {
             locked_until: user.locked_until.map(Into::into),
             avatar: user.avatar.map(Into::into),
             notifications: user.notifications.clone(),
+            wants: wants(user),
             must_change_password: user.must_change_password,
             has_password: user.has_password,
             password_changed_at: user.password_changed_at.map(Into::into),
