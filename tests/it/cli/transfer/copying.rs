@@ -44,7 +44,7 @@ fn there_and_back_is_the_same() {
             .as_array()
             .unwrap()
             .iter()
-            .filter(|kind| kind["kind"] != "avatars")
+            .filter(|kind| !["avatars", "mails", "links", "reports filed"].contains(&kind["kind"].as_str().unwrap()))
             .all(|kind| kind["written"].as_u64().unwrap() > 0),
         "{there}"
     );
