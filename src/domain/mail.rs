@@ -119,6 +119,18 @@ pub enum Matter {
         /// From where, when it was the reader and that is known.
         origin: Option<EventOrigin>,
     },
+    /// The contact address was changed, or taken away: written to the one that was there before.
+    ///
+    /// The new address is not said. Who changed it knows it, and whoever did not needs to know no more than that somebody
+    /// did; an address may also be left behind to somebody whom the new one is no business of.
+    AddressChanged {
+        /// When.
+        at: Timestamp,
+        /// As in [`Matter::PasswordChanged`].
+        by: Option<String>,
+        /// As in [`Matter::PasswordChanged`].
+        origin: Option<EventOrigin>,
+    },
     /// Too many wrong passwords: nobody signs in with the reader's login for a while.
     LockedOut {
         /// When the last of them came.
@@ -203,6 +215,7 @@ impl Matter {
             Self::Access { .. } => "access",
             Self::PasswordReset { .. } => "password_reset",
             Self::PasswordChanged { .. } => "password_changed",
+            Self::AddressChanged { .. } => "address_changed",
             Self::LockedOut { .. } => "locked_out",
             Self::NewSignIn { .. } => "new_sign_in",
             Self::AccessChanged { .. } => "access_changed",

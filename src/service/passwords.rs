@@ -137,9 +137,7 @@ impl Caller {
         let (at, services) = (change.changed_at, &self.services);
         mails.extend(match new.by {
             ByWhom::Oneself(person) => {
-                let mut origin = person.session.origin.clone();
-                origin.ip = self.ip.unwrap_or(origin.ip);
-                services.notice_of_password(account, user, at, None, Some(origin))?
+                services.notice_of_password(account, user, at, None, Some(self.origin_of(person)))?
             }
             ByWhom::Administrator => services.notice_of_password(account, user, at, Some(self.in_words()), None)?,
         });

@@ -250,6 +250,7 @@ async fn another_address_ends_a_link(backend: Backend) {
     let change = json!({ "id": id(&scene.ann), "email": "ann.elsewhere@example.org" });
     let changed = scene.owner.mutate("updateUser", change, "user { id }").await;
     assert_eq!(user_errors(&changed), [""; 0]);
+    assert_eq!(post.only().await.envelope.to, ["ann@example.org"]);
     for link in [&access, &reset] {
         scene.is_refused(link, &GONE).await;
     }
