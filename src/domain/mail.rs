@@ -233,8 +233,23 @@ impl Matter {
 pub enum LinkKind {
     /// To get in: an administrator had it sent.
     Access,
-    /// To get in again: the user asked for it.
+    /// To get in again: the user asked for it, or anybody else who knows the login.
     Reset,
+}
+
+impl LinkKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Access, Self::Reset];
+
+    /// Does a link of this kind end earlier ones of that kind? What anybody can ask for does not end what an administrator
+    /// had sent.
+    #[must_use]
+    pub fn ends(self, earlier: Self) -> bool {
+        match self {
+            Self::Access => true,
+            Self::Reset => earlier == Self::Reset,
+        }
+    }
 }
 
 /// What an application alerts of.

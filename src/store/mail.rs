@@ -102,9 +102,9 @@ impl MailOutcome {
 /// What became of a link that is about to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Minted {
-    /// It is stored, and links of earlier mails to its user are superseded.
+    /// It is stored, and those links of earlier mails to its user are superseded that it [ends](LinkKind::ends).
     Stored,
-    /// A later mail to the user (by [`MailId`]) carried a link already.
+    /// A later mail to the user (by [`MailId`]) carried a link already that ends it.
     Superseded,
     /// The password was set since the mail was queued.
     PasswordChanged,

@@ -149,7 +149,11 @@ impl Caller {
         let lost: Vec<RoleId> = had.iter().filter(|role| !has.contains(role)).copied().collect();
         let master = (before.is_master() != after.is_master()).then_some(after.is_master());
         let nothing = gained.is_empty() && lost.is_empty() && master.is_none();
-        if nothing || self.is_really(after) || !before.notifications.security_notices || !self.services.settings.mail.is_on {
+        if nothing
+            || self.is_really(after)
+            || !before.notifications.security_notices
+            || !self.services.settings.mail.is_on
+        {
             return Ok(None);
         }
         let ids: Vec<RoleId> = gained.iter().chain(&lost).copied().collect();

@@ -96,7 +96,11 @@ async fn an_administrators_change_is_told_too(backend: Backend) {
             Language::En => "owner@acme changed it.",
             Language::Ru => "Кто изменил: owner@acme.",
         };
-        assert!(mail.text().contains(who) && mail.html().contains(who), "{}", mail.text());
+        assert!(
+            mail.text().contains(who) && mail.html().contains(who),
+            "{}",
+            mail.text()
+        );
         assert!(
             !mail.text().contains("127.0.0.1"),
             "where the administrator sits is theirs"
