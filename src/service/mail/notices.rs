@@ -182,7 +182,9 @@ impl Caller {
         self.services.letter(account, before, matter, Address::Alerts)
     }
 
-    /// The caller is about to act in the user's name.
+    /// The caller is about to act in the user's name. Whoever may do so may switch a user's notices off, and change where
+    /// they go, in the same breath: so this one is nobody's to switch off, and goes to the contact address where there is
+    /// one, a change of which is told itself.
     pub(in crate::service) fn notice_of_impersonation(
         &self,
         account: &Account,
@@ -190,9 +192,6 @@ impl Caller {
         impersonation: &Impersonation,
         minutes: u64,
     ) -> Result<Option<Mail>> {
-        if !user.notifications.security_notices {
-            return Ok(None);
-        }
         let matter = Matter::Impersonated {
             at: self.now(),
             by: impersonation.by.name.clone(),
@@ -200,7 +199,12 @@ impl Caller {
             minutes: u32::try_from(minutes).unwrap_or(u32::MAX),
             read_only: impersonation.read_only,
         };
-        self.services.letter(account, user, matter, Address::Alerts)
+        let address = if user.email.is_some() {
+            Address::Contact
+        } else {
+            Address::Alerts
+        };
+        self.services.letter(account, user, matter, address)
     }
 }
 
