@@ -319,6 +319,7 @@ fn settings(config: &Config) -> Settings {
         audit_retention: config.audit.retention,
         sign_in_per_address: config.limits.sign_in_per_address,
         sign_in_per_login: config.limits.sign_in_per_login,
+        alerts_per_account: config.limits.alerts_per_account,
         mail: MailRules {
             is_on: config.mail.server.is_some(),
             access_link: config.mail.access_link,

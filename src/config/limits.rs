@@ -24,6 +24,8 @@ pub struct LimitsConfig {
     pub sign_in_per_address: u32,
     /// Sign-in attempts a minute for one login; 0: no limit.
     pub sign_in_per_login: u32,
+    /// Alerts a minute that the applications of one account publish; 0: no limit.
+    pub alerts_per_account: u32,
     /// No sign-in is refused earlier than this, so that the time tells nothing; at most 10 s, 0: off. For the accounts of a
     /// directory it is that directory's, where that is longer.
     #[serde(with = "humantime_serde")]
@@ -41,6 +43,7 @@ impl Default for LimitsConfig {
             query_complexity: 20_000,
             sign_in_per_address: 120,
             sign_in_per_login: 30,
+            alerts_per_account: 60,
             min_refusal: Duration::from_millis(100),
             body_bytes: 3 * 1024 * 1024,
             introspection: true,

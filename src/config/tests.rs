@@ -543,8 +543,12 @@ fn each_section_refuses_what_makes_no_sense() {
         let lines = Place::with(toml).lines(&[]);
         assert!(lines[0].contains(expected), "{toml}: {lines:#?}");
     }
-    let off = load("[limits]\nsign_in_per_address = 0\nsign_in_per_login = 0\nmin_refusal = \"0s\"\n").limits;
+    let off = load(
+        "[limits]\nsign_in_per_address = 0\nsign_in_per_login = 0\nalerts_per_account = 0\nmin_refusal = \"0s\"\n",
+    )
+    .limits;
     assert_eq!((off.sign_in_per_address, off.sign_in_per_login), (0, 0));
+    assert_eq!(off.alerts_per_account, 0);
     assert_eq!(off.min_refusal, Duration::ZERO);
 }
 

@@ -32,7 +32,7 @@ pub struct AccessLink {
     pub password_changed_at: Option<Timestamp>,
     /// When it, or another link of its mail, was used.
     pub used_at: Option<Timestamp>,
-    /// When a link of a later mail took its place, or its user turned to the directory's password.
+    /// When a link of a later mail took its place ([`LinkKind::ends`]), or its user turned to the directory's password.
     pub superseded_at: Option<Timestamp>,
 }
 

@@ -119,6 +119,18 @@ pub enum Matter {
         /// From where, when it was the reader and that is known.
         origin: Option<EventOrigin>,
     },
+    /// The contact address was changed, or taken away: written to the one that was there before.
+    ///
+    /// The new address is not said. Who changed it knows it, and whoever did not needs to know no more than that somebody
+    /// did; an address may also be left behind to somebody whom the new one is no business of.
+    AddressChanged {
+        /// When.
+        at: Timestamp,
+        /// As in [`Matter::PasswordChanged`].
+        by: Option<String>,
+        /// As in [`Matter::PasswordChanged`].
+        origin: Option<EventOrigin>,
+    },
     /// Too many wrong passwords: nobody signs in with the reader's login for a while.
     LockedOut {
         /// When the last of them came.
@@ -203,6 +215,7 @@ impl Matter {
             Self::Access { .. } => "access",
             Self::PasswordReset { .. } => "password_reset",
             Self::PasswordChanged { .. } => "password_changed",
+            Self::AddressChanged { .. } => "address_changed",
             Self::LockedOut { .. } => "locked_out",
             Self::NewSignIn { .. } => "new_sign_in",
             Self::AccessChanged { .. } => "access_changed",
@@ -220,8 +233,23 @@ impl Matter {
 pub enum LinkKind {
     /// To get in: an administrator had it sent.
     Access,
-    /// To get in again: the user asked for it.
+    /// To get in again: the user asked for it, or anybody else who knows the login.
     Reset,
+}
+
+impl LinkKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Access, Self::Reset];
+
+    /// Does a link of this kind end earlier ones of that kind? What anybody can ask for does not end what an administrator
+    /// had sent.
+    #[must_use]
+    pub fn ends(self, earlier: Self) -> bool {
+        match self {
+            Self::Access => true,
+            Self::Reset => earlier == Self::Reset,
+        }
+    }
 }
 
 /// What an application alerts of.

@@ -106,7 +106,7 @@ pub struct Notifications {
     pub daily_reports: bool,
     /// A report each week.
     pub weekly_reports: bool,
-    /// New browser or country at sign-in, change of role, impersonation.
+    /// New browser or country at sign-in, change of role, the directory's password about to expire.
     pub security_notices: bool,
 }
 

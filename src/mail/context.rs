@@ -123,7 +123,7 @@ impl Writer {
         match matter {
             Matter::Access { by, .. } => context! { by => self.who(by) },
             Matter::PasswordReset { origin, .. } => context! { origin => self.origin(origin) },
-            Matter::PasswordChanged { at, by, origin } => context! {
+            Matter::PasswordChanged { at, by, origin } | Matter::AddressChanged { at, by, origin } => context! {
                 at => self.moment(*at),
                 by => by.as_ref().map(|by| self.who(by)),
                 origin => origin.as_ref().map(|origin| self.origin(origin)),

@@ -82,10 +82,17 @@ pub enum SendError {
         reason: String,
     },
     /// The message was not offered, or surely not taken, and that is no fault of its own: no connection, no TLS, a sign-in or
-    /// `mail.from` that the server refuses, a server that hung up or was silent before it had the whole message.
+    /// `mail.from` that the server refuses, a server that hung up or was silent before it asked for the message.
     #[error("{reason}")]
     Unreachable {
         /// What did not work.
+        reason: String,
+    },
+    /// The server took sender and recipient, and hung up or fell silent amid the message: surely not taken, and it may be the
+    /// message's own doing.
+    #[error("{reason}")]
+    BrokenOff {
+        /// What happened.
         reason: String,
     },
     /// The server had the whole message and did not answer: it may have taken it.

@@ -28,7 +28,7 @@ pub struct Sample {
 }
 
 /// The names of the samples: those of [`Matter::name`], and `report_daily` and `report_weekly` for the two reports.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 12] = [
     "access",
     "password_reset",
     "password_changed",
@@ -40,6 +40,7 @@ pub const NAMES: [&str; 11] = [
     "alert",
     "report_daily",
     "report_weekly",
+    "address_changed",
 ];
 
 /// When everything happened: Wednesday, 4 March 2026, 12:05 UTC.
@@ -116,6 +117,22 @@ pub fn variants(language: Language) -> Vec<Sample> {
         (
             "password_changed",
             Matter::PasswordChanged {
+                at,
+                by: None,
+                origin: None,
+            },
+        ),
+        (
+            "address_changed",
+            Matter::AddressChanged {
+                at,
+                by: Some("owner@acme".to_owned()),
+                origin: None,
+            },
+        ),
+        (
+            "address_changed",
+            Matter::AddressChanged {
                 at,
                 by: None,
                 origin: None,
@@ -267,6 +284,11 @@ fn matter(name: &str, language: Language) -> Matter {
             password_changed_at: None,
         },
         "password_changed" => Matter::PasswordChanged {
+            at,
+            by: None,
+            origin: Some(origin()),
+        },
+        "address_changed" => Matter::AddressChanged {
             at,
             by: None,
             origin: Some(origin()),

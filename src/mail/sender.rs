@@ -48,6 +48,15 @@ struct Kept {
     swept: AtomicBool,
 }
 
+/// How far an attempt has come, for when its time runs out.
+#[derive(Default)]
+struct Progress {
+    /// The server asked for the message: what goes wrong from here on may be the message's doing.
+    asked_for: AtomicBool,
+    /// The dot that ends the message is about to be sent: from here on the server may take it whatever else happens.
+    handed_over: AtomicBool,
+}
+
 /// Why a message was not taken, and what is left of the connection.
 struct Failure {
     error: SendError,
@@ -75,8 +84,8 @@ impl Sender {
     /// # Errors
     /// [`SendError`], which tells what the next step is.
     pub async fn send(&self, message: &Message) -> Result<(), SendError> {
-        let handed_over = AtomicBool::new(false);
-        match timeout(self.limit, self.attempt(message, &handed_over)).await {
+        let progress = Progress::default();
+        match timeout(self.limit, self.attempt(message, &progress)).await {
             Ok(result) => result,
             Err(_) => {
                 let reason = format!(
@@ -84,8 +93,10 @@ impl Sender {
                     place(self.connector.server()),
                     self.limit.as_secs()
                 );
-                Err(if handed_over.load(Ordering::Relaxed) {
+                Err(if progress.handed_over.load(Ordering::Relaxed) {
                     SendError::Unknown { reason }
+                } else if progress.asked_for.load(Ordering::Relaxed) {
+                    SendError::BrokenOff { reason }
                 } else {
                     SendError::Unreachable { reason }
                 })
@@ -100,11 +111,11 @@ impl Sender {
         }
     }
 
-    async fn attempt(&self, message: &Message, handed_over: &AtomicBool) -> Result<(), SendError> {
+    async fn attempt(&self, message: &Message, progress: &Progress) -> Result<(), SendError> {
         let content = message.formatted();
         let envelope = message.envelope();
         if let Some(mut connection) = self.kept_alive().await {
-            match transact(&mut connection, envelope, &content, handed_over).await {
+            match transact(&mut connection, envelope, &content, progress).await {
                 // The server closed what had waited; that is no failed attempt.
                 Err(failure) if failure.lost => {}
                 result => return self.settle(connection, result),
@@ -115,7 +126,7 @@ impl Sender {
             .connect()
             .await
             .map_err(|error| self.unconnected(&error))?;
-        let result = transact(&mut connection, envelope, &content, handed_over).await;
+        let result = transact(&mut connection, envelope, &content, progress).await;
         self.settle(connection, result)
     }
 
@@ -219,13 +230,12 @@ async fn sweep(kept: Weak<Kept>) {
     }
 }
 
-/// Offers one message. `handed_over` is set just before the dot that ends it is sent: from then on the server may take it
-/// whatever else happens.
+/// Offers one message.
 async fn transact(
     connection: &mut AsyncSmtpConnection,
     envelope: &Envelope,
     content: &[u8],
-    handed_over: &AtomicBool,
+    progress: &Progress,
 ) -> Result<(), Failure> {
     let parameters = parameters(connection, envelope, content)?;
     // The sender is the same in every message: whatever the server has against it is about the configuration.
@@ -245,28 +255,38 @@ async fn transact(
         .command(Data)
         .await
         .map_err(|error| Failure::of_message(&error))?;
+    progress.asked_for.store(true, Ordering::Relaxed);
     // lettre writes the dot when the parts have come to their end.
     let mut parts = Some(content).into_iter();
     let parts = std::iter::from_fn(|| {
         let part = parts.next();
         if part.is_none() {
-            handed_over.store(true, Ordering::Relaxed);
+            progress.handed_over.store(true, Ordering::Relaxed);
         }
         part
     });
     let result = connection.message_iter(parts).await;
     result.map(drop).map_err(|error| {
         let failure = Failure::of_message(&error);
-        if failure.lost && error.status().is_none() && handed_over.load(Ordering::Relaxed) {
-            Failure {
-                error: SendError::Unknown {
-                    reason: format!("no answer to the whole message: {}", chain(&error)),
-                },
-                usable: false,
-                lost: false,
+        let error = match failure.error {
+            // Without any word of the server's.
+            SendError::Unreachable { .. } if error.status().is_none() => {
+                if progress.handed_over.load(Ordering::Relaxed) {
+                    SendError::Unknown {
+                        reason: format!("no answer to the whole message: {}", chain(&error)),
+                    }
+                } else {
+                    SendError::BrokenOff {
+                        reason: format!("broken off amid the message: {}", chain(&error)),
+                    }
+                }
             }
-        } else {
-            Failure { lost: false, ..failure }
+            said => said,
+        };
+        Failure {
+            error,
+            lost: false,
+            ..failure
         }
     })
 }

@@ -11,6 +11,7 @@ mod floor;
 mod groups;
 mod history;
 mod impersonation;
+mod limits;
 mod lockout;
 mod mail;
 mod meters;

@@ -14,7 +14,6 @@ use crate::domain::mail::Mail;
 use crate::domain::password::MAX_PASSWORD_BYTES;
 use crate::domain::user::User;
 use crate::service::audit::{Action, diff, secret_changed, user_fields};
-use crate::service::settings::{after, seconds_until, window_start};
 use crate::service::users::no_such_user;
 use crate::service::{Caller, ErrorCode, Problem, Problems, Result, ServiceError, Services, UserWrites};
 use crate::store::StoreError;
@@ -23,6 +22,7 @@ use crate::store::StoreError;
 const TRIES: usize = 3;
 /// Guesses of the current password by whoever holds a session, in a minute.
 const CHANGES_PER_MINUTE: u32 = 10;
+const MINUTE: Duration = Duration::from_secs(60);
 /// A word of a name that is shorter, in characters, is in too many passwords by chance.
 const SHORTEST_GUESS: usize = 3;
 
@@ -65,20 +65,9 @@ impl Caller {
     }
 
     async fn limit_guesses(&self, person: &Person) -> Result<()> {
-        let now = self.now();
-        let window = Duration::from_secs(60);
-        let start = window_start(now, window);
         let key = limit_key("change-password", &person.user.id.to_string());
-        let counts = self.store().count_attempts(&[key], start, window).await?;
-        if counts.first().is_some_and(|count| *count > CHANGES_PER_MINUTE) {
-            let mut problem = Problem::new(
-                ErrorCode::RateLimited,
-                "Too many attempts to change the password; wait a little.",
-            );
-            problem.retry_after = Some(seconds_until(now, after(start, window)));
-            return Err(problem.into());
-        }
-        Ok(())
+        let message = "Too many attempts to change the password; wait a little.";
+        self.services.limit(key, CHANGES_PER_MINUTE, MINUTE, message).await
     }
 
     async fn user_with_credentials(&self, id: UserId) -> Result<(User, Credentials)> {
@@ -137,9 +126,7 @@ impl Caller {
         let (at, services) = (change.changed_at, &self.services);
         mails.extend(match new.by {
             ByWhom::Oneself(person) => {
-                let mut origin = person.session.origin.clone();
-                origin.ip = self.ip.unwrap_or(origin.ip);
-                services.notice_of_password(account, user, at, None, Some(origin))?
+                services.notice_of_password(account, user, at, None, Some(self.origin_of(person)))?
             }
             ByWhom::Administrator => services.notice_of_password(account, user, at, Some(self.in_words()), None)?,
         });

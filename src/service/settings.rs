@@ -26,6 +26,8 @@ pub struct Settings {
     pub sign_in_per_address: u32,
     /// Sign-ins with one login in a minute; 0: any number.
     pub sign_in_per_login: u32,
+    /// Alerts of one account in a minute; 0: any number.
+    pub alerts_per_account: u32,
     /// What the outbox goes by.
     pub mail: MailRules,
     /// Refusals of sign-ins come no earlier than this after the request; zero: at once.

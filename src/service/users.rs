@@ -279,8 +279,9 @@ impl UserWrites<'_> {
             ..after
         };
         let audit = self.caller.audit(action_on(name, before, account, changes))?;
-        let notice = self.caller.notice_of_access(account, before, &after).await?;
-        let (store, mails) = (self.caller.store(), Vec::from_iter(notice));
+        let mut mails = Vec::from_iter(self.caller.notice_of_access(account, before, &after).await?);
+        mails.extend(self.caller.notice_of_address(account, before, &after)?);
+        let store = self.caller.store();
         match store.update_user(&after, before.revision, &audit, &mails).await {
             Ok(()) => {
                 self.caller.services.post.announce(&mails);

@@ -102,9 +102,9 @@ impl MailOutcome {
 /// What became of a link that is about to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Minted {
-    /// It is stored, and links of earlier mails to its user are superseded.
+    /// It is stored, and those links of earlier mails to its user are superseded that it [ends](LinkKind::ends).
     Stored,
-    /// A later mail to the user (by [`MailId`]) carried a link already.
+    /// A later mail to the user (by [`MailId`]) carried a link already that ends it.
     Superseded,
     /// The password was set since the mail was queued.
     PasswordChanged,
@@ -174,6 +174,12 @@ pub struct ReportMark {
     pub first_day: Date,
 }
 
+/// Why a mail is set aside that cannot be read; said in the log, too.
+pub(crate) fn unreadable(id: MailId, reason: &str) -> String {
+    tracing::error!(mail = %id, %reason, "a mail cannot be read and is set aside");
+    format!("it cannot be read: {reason}")
+}
+
 /// The outbox. Mails that a change causes are written by the change's own intent, together with it or not at all.
 ///
 /// Of mails of one account that have the same [`key`](Mail::key) the first is kept, whichever intent brings the others:
@@ -186,7 +192,7 @@ pub trait MailStore {
 
     /// Takes mails in hand that are due: queued ones whose time has come, and ones that another process took and did not
     /// settle before its lease ran out; the longest due first. Each counts one attempt more. Of several processes that claim
-    /// at once, one gets a mail.
+    /// at once, one gets a mail. One that cannot be read (a later version wrote it) is set aside as failed, with the reason.
     async fn claim_mails(&self, claim: &MailClaim) -> Result<Vec<Mail>>;
 
     /// Notes what an attempt came to, at `at`; says `false`, and notes nothing, when the mail is no longer this holder's. One

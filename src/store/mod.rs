@@ -45,8 +45,8 @@ pub use login::{
     RecordedLogin, Reservation, SessionStore, UserCandidate, WhichSessions,
 };
 pub(crate) use login::{Tally, admission};
-pub(crate) use mail::USER_DELETED;
 pub use mail::{FoundLink, MailClaim, MailOutcome, MailStore, Minted, Redemption, ReportMark};
+pub(crate) use mail::{USER_DELETED, unreadable};
 pub use people::{NewPerson, UserStore};
 pub use tenancy::{AccountStore, GroupStore, RoleStore};
 pub use token::{TokenIdentity, TokenStore};

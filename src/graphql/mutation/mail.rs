@@ -25,12 +25,15 @@ pub struct PublishAlertInput {
     subject: String,
     /// Plain text of at most 20,000 characters.
     body: String,
+    /// A name for this alert, of at most 100 characters. When a call failed, call again with the same one: whoever has got
+    /// the alert already does not get it twice, as long as their mail is kept.
+    key: Option<String>,
 }
 
 /// What publishing an alert comes to.
 #[derive(Debug, SimpleObject)]
 pub struct PublishAlertPayload {
-    /// How many people get a mail.
+    /// How many people get a mail by this call.
     recipients: Option<u64>,
     /// What can be put right.
     user_errors: Vec<UserError>,
@@ -78,6 +81,7 @@ impl Mails {
             kind: input.kind.into(),
             subject: input.subject,
             body: input.body,
+            key: input.key,
         };
         let (recipients, user_errors) = payload(RequestState::of(ctx)?.caller().publish_alert(alert).await)?;
         Ok(PublishAlertPayload {

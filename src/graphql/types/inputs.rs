@@ -22,7 +22,7 @@ pub struct NotificationSettingsInput {
     daily_reports: Option<bool>,
     /// A report each week.
     weekly_reports: Option<bool>,
-    /// New browser or country, role change, impersonation.
+    /// New browser or country, role change, the directory's password about to expire.
     security_notices: Option<bool>,
 }
 

@@ -328,7 +328,7 @@ pub struct NotificationSettings {
     daily_reports: bool,
     /// A report each week.
     weekly_reports: bool,
-    /// New browser or country, role change, impersonation.
+    /// New browser or country, role change, the directory's password about to expire.
     security_notices: bool,
 }
 

@@ -20,6 +20,7 @@ enum Mood {
     SayAndHangUp(&'static str),
     HangUp,
     Silence,
+    SayAndFallSilent(&'static str),
 }
 
 /// A step of a conversation: the connection's number from 0, and the command, or "CONNECT", "BODY", "IDLE" (after a message).
@@ -97,6 +98,10 @@ async fn talk(mut stream: tokio::net::TcpStream, number: usize, script: Script, 
             }
             Mood::HangUp => return,
             Mood::Silence => std::future::pending().await,
+            Mood::SayAndFallSilent(answer) => {
+                let _ = write.write_all(format!("{answer}\r\n").as_bytes()).await;
+                std::future::pending().await
+            }
         }
         if step == "BODY" && matches!(script(number, "IDLE", ""), Some(Mood::HangUp)) {
             return;
@@ -285,6 +290,30 @@ async fn a_server_that_falls_silent_with_the_whole_message_may_have_taken_it() {
     ] {
         let result = outcome(script).await;
         assert!(matches!(result, Err(SendError::Unknown { .. })), "{result:?}");
+    }
+}
+
+/// More than sockets hold: whoever sends it finds out when the other side reads no more.
+fn long_letter() -> Message {
+    Message::builder()
+        .from("Doorward <no-reply@example.org>".parse().unwrap())
+        .to("ann@example.org".parse().unwrap())
+        .body(format!("{}\r\n", "x".repeat(60)).repeat(130_000))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_off_amid_a_message_is_not_away() {
+    for script in [
+        (|_, step, _| (step == "DATA").then_some(Mood::SayAndHangUp("354 go on"))) as Script,
+        |_, step, _| (step == "DATA").then_some(Mood::SayAndFallSilent("354 go on")),
+    ] {
+        let server = Server::start(script).await;
+        let mut sender = server.sender().await;
+        sender.limit = 2 * SHORT;
+        let result = sender.send(&long_letter()).await;
+        assert!(matches!(result, Err(SendError::BrokenOff { .. })), "{result:?}");
+        assert_eq!(server.count("MAIL"), 1, "it is not offered again at once");
     }
 }
 

@@ -1,22 +1,36 @@
 //! Alerts: applications publish them, and the people who asked for that kind get a mail.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::Address;
+use crate::auth::limit_key;
 use crate::domain::account::Account;
-use crate::domain::audit::{FieldChange, TargetType};
-use crate::domain::ids::AccountId;
+use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
+use crate::domain::ids::{AccountId, AuditEntryId, MailId};
 use crate::domain::mail::{AlertKind, Mail, Matter, Subscription};
 use crate::domain::role::Permission;
 use crate::domain::text::{is_hopeless, required_line};
 use crate::service::audit::Action;
 use crate::service::passwords::mail_off;
 use crate::service::{Caller, ErrorCode, Problem, Problems, Result};
+use crate::store::{Store, StoreError};
 
 /// The longest subject, in characters.
 const MAX_SUBJECT: usize = 200;
 /// The longest text, in characters.
 const MAX_BODY: usize = 20_000;
+/// The longest key, in characters.
+const MAX_KEY: usize = 100;
 /// Recipients who are read, and mails that are queued, at once.
 const BATCH: usize = 200;
+/// How often a batch is tried while the store does not answer,
+const TRIES: u32 = 4;
+/// with this wait after the first of them, and twice as long a one after each further.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// Alerts are counted by the minute.
+const WINDOW: Duration = Duration::from_secs(60);
 
 /// What an application has to say.
 #[derive(Debug)]
@@ -29,14 +43,19 @@ pub struct Alert {
     pub subject: String,
     /// Plain text of at most 20,000 characters.
     pub body: String,
+    /// What the application calls it: of several calls of one account with the same key each reader gets one mail.
+    pub key: Option<String>,
 }
 
 impl Caller {
     /// Queues one mail for each active user of the account who asked for that kind and has an address; says how many.
     ///
+    /// Many readers are many batches. Should one fail for good, those before it are queued all the same, and a call with the
+    /// same key queues the rest.
+    ///
     /// # Errors
-    /// Problems with `account`, `subject` and `body`; `MailOff`; [`Denied`](crate::access::Denied) without `alerts:publish`;
-    /// those of the store.
+    /// Problems with `account`, `subject`, `body` and `key`; `MailOff`; `RateLimited`;
+    /// [`Denied`](crate::access::Denied) without `alerts:publish`; those of the store.
     pub async fn publish_alert(&self, alert: Alert) -> Result<u64> {
         self.principal().may_change()?;
         if !self.principal().holds(Permission::ALERTS_PUBLISH) {
@@ -52,16 +71,37 @@ impl Caller {
             .text(&["subject"], required_line(&alert.subject, MAX_SUBJECT))
             .unwrap_or_default();
         let body = body(&alert.body, &mut problems);
+        let key = alert
+            .key
+            .and_then(|key| problems.text(&["key"], required_line(&key, MAX_KEY)));
         problems.check()?;
+        self.limit_alerts(&account).await?;
         let matter = Matter::Alert {
             alert: alert.kind,
             subject: subject.clone(),
             body,
         };
-        self.spread(&account, alert.kind, &matter, subject).await
+        self.spread(&account, alert.kind, &matter, subject, key).await
     }
 
-    async fn spread(&self, account: &Account, kind: AlertKind, matter: &Matter, subject: String) -> Result<u64> {
+    async fn limit_alerts(&self, account: &Account) -> Result<()> {
+        let most = self.services.settings.alerts_per_account;
+        if most == 0 {
+            return Ok(());
+        }
+        let message = "Too many alerts of the account in a minute; wait a little, or say more in each.";
+        let key = limit_key("alerts", &account.id.to_string());
+        self.services.limit(key, most, WINDOW, message).await
+    }
+
+    async fn spread(
+        &self,
+        account: &Account,
+        kind: AlertKind,
+        matter: &Matter,
+        subject: String,
+        key: Option<String>,
+    ) -> Result<u64> {
         let set = |field: &str, after: String| FieldChange {
             field: field.to_owned(),
             before: None,
@@ -76,17 +116,25 @@ impl Caller {
             target_name: account.name.to_string(),
             changes: vec![set("kind", subscription.name().to_owned()), set("subject", subject)],
         })?;
+        // An alert without a key of its own is one by its entry.
+        let alert = key.map_or_else(|| format!("alert {}", audit.id), |key| format!("alert-key {key}"));
         let mut audit = Some(&audit);
         let (mut after, mut queued) = (None, 0);
         loop {
-            let users = self.store().subscribers(account.id, subscription, after, BATCH).await?;
+            let store = self.store();
+            let users = patiently(|_| store.subscribers(account.id, subscription, after, BATCH)).await?;
             let mut mails: Vec<Mail> = Vec::with_capacity(users.len());
             for user in &users {
-                mails.extend(self.services.letter(account, user, matter.clone(), Address::Alerts)?);
+                let mail = self.services.letter(account, user, matter.clone(), Address::Alerts)?;
+                mails.extend(mail.map(|mail| Mail {
+                    key: Some(format!("{alert} {}", user.id)),
+                    ..mail
+                }));
             }
             // The entry goes with the first of them, also when there is nobody.
             if !mails.is_empty() || audit.is_some() {
-                queued += self.store().queue_mails(&mails, audit.take()).await?;
+                let entry = audit.take();
+                queued += patiently(|again| queue(store, &mails, entry, again)).await?;
                 self.services.post.announce(&mails);
             }
             match users.last() {
@@ -95,6 +143,43 @@ impl Caller {
             }
         }
     }
+}
+
+/// Queues a batch and says how many of it are new; `again`: it may be there already, as only the answer was lost.
+async fn queue(
+    store: &dyn Store,
+    mails: &[Mail],
+    audit: Option<&AuditEntry>,
+    again: bool,
+) -> std::result::Result<u64, StoreError> {
+    if again {
+        let ids: Vec<MailId> = mails.iter().map(|mail| mail.id).collect();
+        let entries: Vec<AuditEntryId> = audit.iter().map(|entry| entry.id).collect();
+        let there = store.mails_by_ids(&ids).await?.len() as u64;
+        if there > 0 || !store.audit_entries_by_ids(&entries).await?.is_empty() {
+            return Ok(there);
+        }
+    }
+    store.queue_mails(mails, audit).await
+}
+
+/// Tries again for a moment while the store does not answer; an attempt is told whether it is another one.
+async fn patiently<T, F>(mut attempt: impl FnMut(bool) -> F) -> std::result::Result<T, StoreError>
+where
+    F: Future<Output = std::result::Result<T, StoreError>>,
+{
+    let mut wait = FIRST_WAIT;
+    for tried in 0..TRIES - 1 {
+        match attempt(tried > 0).await {
+            Err(StoreError::Unavailable(reason)) => {
+                tracing::warn!(%reason, "an alert is held up; it is tried again");
+            }
+            result => return result,
+        }
+        sleep(wait).await;
+        wait *= 2;
+    }
+    attempt(true).await
 }
 
 /// The text with line ends of one kind. Other control characters have no place in it.
@@ -115,4 +200,34 @@ fn body(text: &str, problems: &mut Problems) -> String {
         );
     }
     body
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// What comes of it when the first so many attempts find the store away; and how many there were.
+    async fn after_failures(failing: u32, then: std::result::Result<u32, StoreError>) -> (String, u32) {
+        let (tried, then) = (Cell::new(0), Cell::new(Some(then)));
+        let result = patiently(|again| {
+            assert_eq!(again, tried.get() > 0);
+            tried.set(tried.get() + 1);
+            let answer = if tried.get() > failing { then.take() } else { None };
+            async move { answer.unwrap_or_else(|| Err(StoreError::Unavailable("away".to_owned()))) }
+        });
+        (format!("{:?}", result.await), tried.get())
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_for_a_moment_is_asked_again() {
+        assert_eq!(after_failures(0, Ok(7)).await, ("Ok(7)".to_owned(), 1));
+        assert_eq!(after_failures(2, Ok(7)).await, ("Ok(7)".to_owned(), 3));
+        let gone = ("Err(Unavailable(\"away\"))".to_owned(), TRIES);
+        assert_eq!(after_failures(TRIES, Ok(7)).await, gone);
+        // What waiting does not mend is told at once.
+        let refused = after_failures(1, Err(StoreError::NotFound)).await;
+        assert_eq!(refused, ("Err(NotFound)".to_owned(), 2));
+    }
 }

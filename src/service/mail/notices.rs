@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::Address;
+use crate::access::Person;
 use crate::domain::account::Account;
 use crate::domain::ids::RoleId;
 use crate::domain::login_event::{EventOrigin, LoginEvent, LoginMethod, LoginOutcome};
@@ -10,7 +11,7 @@ use crate::domain::mail::{Mail, Matter};
 use crate::domain::page::PageRequest;
 use crate::domain::query::LoginEventFilter;
 use crate::domain::session::Impersonation;
-use crate::domain::user::User;
+use crate::domain::user::{Email, User};
 use crate::service::{Caller, Result, Services};
 
 /// How many of a user's last sign-ins say what is new: more than anybody makes before they would have forgotten a browser.
@@ -97,6 +98,45 @@ impl Services {
 }
 
 impl Caller {
+    /// The user's contact address changes by the caller; told to the address that was there before.
+    ///
+    /// Whoever holds a session can change the address without the password, and have a link to set a new one sent to
+    /// it: the notice is how a user learns of a stolen session, so nothing switches it off, and it goes where the change
+    /// has no hold on.
+    pub(in crate::service) fn notice_of_address(
+        &self,
+        account: &Account,
+        before: &User,
+        after: &User,
+    ) -> Result<Option<Mail>> {
+        let folded = |user: &User| user.email.as_ref().map(Email::folded);
+        if folded(before) == folded(after) {
+            return Ok(None);
+        }
+        let oneself = self.principal().person().filter(|_| self.is_really(after));
+        let matter = Matter::AddressChanged {
+            at: self.now(),
+            by: oneself.is_none().then(|| self.in_words()),
+            // Where an administrator sits is theirs.
+            origin: oneself.map(|person| self.origin_of(person)),
+        };
+        self.services.letter(account, before, matter, Address::Contact)
+    }
+
+    /// Is the caller that user, and not somebody who acts for them?
+    fn is_really(&self, user: &User) -> bool {
+        self.principal().user() == Some(user.id) && self.principal().not_impersonating().is_ok()
+    }
+
+    /// Where somebody asks from right now, as far as it is known.
+    pub(in crate::service) fn origin_of(&self, person: &Person) -> EventOrigin {
+        let origin = person.session.origin.clone();
+        EventOrigin {
+            ip: self.ip.unwrap_or(origin.ip),
+            ..origin
+        }
+    }
+
     /// The user's roles, or being a master, change by the caller.
     pub(in crate::service) async fn notice_of_access(
         &self,
@@ -109,8 +149,11 @@ impl Caller {
         let lost: Vec<RoleId> = had.iter().filter(|role| !has.contains(role)).copied().collect();
         let master = (before.is_master() != after.is_master()).then_some(after.is_master());
         let nothing = gained.is_empty() && lost.is_empty() && master.is_none();
-        let is_own = self.principal().user() == Some(after.id) && self.principal().not_impersonating().is_ok();
-        if nothing || is_own || !before.notifications.security_notices || !self.services.settings.mail.is_on {
+        if nothing
+            || self.is_really(after)
+            || !before.notifications.security_notices
+            || !self.services.settings.mail.is_on
+        {
             return Ok(None);
         }
         let ids: Vec<RoleId> = gained.iter().chain(&lost).copied().collect();
@@ -139,7 +182,9 @@ impl Caller {
         self.services.letter(account, before, matter, Address::Alerts)
     }
 
-    /// The caller is about to act in the user's name.
+    /// The caller is about to act in the user's name. Whoever may do so may switch a user's notices off, and change where
+    /// they go, in the same breath: so this one is nobody's to switch off, and goes to the contact address where there is
+    /// one, a change of which is told itself.
     pub(in crate::service) fn notice_of_impersonation(
         &self,
         account: &Account,
@@ -147,9 +192,6 @@ impl Caller {
         impersonation: &Impersonation,
         minutes: u64,
     ) -> Result<Option<Mail>> {
-        if !user.notifications.security_notices {
-            return Ok(None);
-        }
         let matter = Matter::Impersonated {
             at: self.now(),
             by: impersonation.by.name.clone(),
@@ -157,7 +199,12 @@ impl Caller {
             minutes: u32::try_from(minutes).unwrap_or(u32::MAX),
             read_only: impersonation.read_only,
         };
-        self.services.letter(account, user, matter, Address::Alerts)
+        let address = if user.email.is_some() {
+            Address::Contact
+        } else {
+            Address::Alerts
+        };
+        self.services.letter(account, user, matter, address)
     }
 }
 

@@ -242,8 +242,9 @@ impl Postman {
                 let error = without_secrets(&reason);
                 (MailOutcome::Failed { error }, Weather::Fine)
             }
-            // It may have been taken: once too often is better than never.
-            Err(SendError::Later { reason, .. } | SendError::Unknown { reason }) => {
+            // It may have been taken: once too often is better than never. And one on which the server breaks off each time
+            // must not hold up all the others.
+            Err(SendError::Later { reason, .. } | SendError::Unknown { reason } | SendError::BrokenOff { reason }) => {
                 (self.later(mail, without_secrets(&reason)), Weather::Fine)
             }
             Err(SendError::Unreachable { reason }) => {

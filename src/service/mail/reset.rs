@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::Address;
@@ -15,8 +14,7 @@ use crate::domain::mail::Matter;
 use crate::origin::address_prefix;
 use crate::service::floor;
 use crate::service::passwords::mail_off;
-use crate::service::settings::{after, seconds_until, window_start};
-use crate::service::{ErrorCode, Problem, Result, ServiceError, Services};
+use crate::service::{Result, ServiceError, Services};
 
 /// Requests are counted in windows of this length,
 const WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -39,7 +37,7 @@ impl Services {
         let begun = Instant::now();
         let (services, typed) = (Arc::clone(self), TypedLogin::parse(login));
         let asking = tokio::spawn(async move {
-            services.limit_resets(&typed, &origin, services.clock.now()).await?;
+            services.limit_resets(&typed, &origin).await?;
             if let Err(error) = services.send_reset(&typed, origin).await {
                 // Only somebody who exists gets here.
                 tracing::error!(login = %typed, %error, "a link could not be queued");
@@ -78,25 +76,12 @@ impl Services {
         Ok(())
     }
 
-    async fn limit_resets(&self, typed: &TypedLogin, origin: &EventOrigin, now: Timestamp) -> Result<()> {
-        let start = window_start(now, WINDOW);
-        let keys = [
-            limit_key("reset-network", &address_prefix(origin.ip)),
-            limit_key("reset-login", &typed.to_string()),
-        ];
-        let counts = self.store.count_attempts(&keys, start, WINDOW).await?;
-        let is_over = counts
-            .iter()
-            .zip([PER_NETWORK, PER_LOGIN])
-            .any(|(count, limit)| *count > limit);
-        if !is_over {
-            return Ok(());
-        }
+    async fn limit_resets(&self, typed: &TypedLogin, origin: &EventOrigin) -> Result<()> {
         let message = "Too many requests for a new password; wait a little, and look into your mail.";
-        Err(Problem {
-            retry_after: Some(seconds_until(now, after(start, WINDOW))),
-            ..Problem::new(ErrorCode::RateLimited, message)
-        }
-        .into())
+        let network = limit_key("reset-network", &address_prefix(origin.ip));
+        self.limit(network, PER_NETWORK, WINDOW, message).await?;
+        // What the network's limit refuses does not count against the login's owner.
+        let login = limit_key("reset-login", &typed.to_string());
+        self.limit(login, PER_LOGIN, WINDOW, message).await
     }
 }

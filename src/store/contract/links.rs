@@ -9,7 +9,7 @@ use crate::domain::credentials::Credentials;
 use crate::domain::ids::{AuditEntryId, LoginEventId, SessionId};
 use crate::domain::link::AccessLink;
 use crate::domain::login_event::{LoginMethod, LoginOutcome};
-use crate::domain::mail::Mail;
+use crate::domain::mail::{LinkKind, Mail};
 use crate::domain::user::{User, UserStatus};
 use crate::store::{
     FailureCount, Failures, FoundLink, Minted, OpenedSession, Redemption, Retention, Store, StoreError,
@@ -101,6 +101,38 @@ pub(crate) async fn take_the_place_of_those_of_earlier_mails(store: Arc<dyn Stor
     assert_eq!(found(&store, 9).await.superseded_at, None, "another's link stays");
     mint(&store, &link(&ann, &second, 5, 14), Minted::Superseded).await;
     assert_eq!(reload(&store, &ann).await, ann, "none of it shows");
+}
+
+pub(crate) async fn that_anybody_asked_for_end_none_of_an_administrators(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let (_, ann) = ann(&store, &mut make).await;
+    let mails: Vec<Mail> = (0..6).map(|seconds| make.mail(&ann, seconds)).collect();
+    let access = |mail: usize, n| link(&ann, &mails[mail], n, 10 + i64::from(n));
+    let reset = |mail: usize, n| AccessLink {
+        kind: LinkKind::Reset,
+        ..access(mail, n)
+    };
+    mint(&store, &access(1, 1), Minted::Stored).await;
+    mint(&store, &reset(2, 2), Minted::Stored).await;
+    assert_eq!(found(&store, 1).await.superseded_at, None);
+    // The next of its own kind does end it, whichever comes first.
+    mint(&store, &reset(3, 3), Minted::Stored).await;
+    assert_eq!(found(&store, 2).await.superseded_at, Some(at(13)));
+    mint(&store, &reset(2, 4), Minted::Superseded).await;
+    assert_eq!(found(&store, 1).await.superseded_at, None);
+    // An administrator's ends both, of the mails before its own; one that was held up is no worse for a reset.
+    mint(&store, &access(0, 5), Minted::Superseded).await;
+    mint(&store, &reset(5, 6), Minted::Stored).await;
+    mint(&store, &access(4, 7), Minted::Stored).await;
+    for (n, superseded) in [(1, Some(at(17))), (3, Some(at(16))), (6, None), (7, None)] {
+        assert_eq!(found(&store, n).await.superseded_at, superseded, "{n}");
+    }
+    mint(&store, &reset(3, 8), Minted::Superseded).await;
+    // Using either ends the other: the password is another one then.
+    store.redeem_link(&redemption(&mut make, &ann, 7, 30)).await.unwrap();
+    let ann = reload(&store, &ann).await;
+    let refused = store.redeem_link(&redemption(&mut make, &ann, 6, 31)).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
 }
 
 pub(crate) async fn race_for_the_latest_mail(store: Arc<dyn Store>) {

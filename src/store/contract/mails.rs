@@ -111,6 +111,42 @@ pub(crate) async fn are_claimed_when_they_are_due(store: Arc<dyn Store>) {
     );
 }
 
+/// Not of the suite, as it takes another's hand at the stored content: `rewrite` puts any text in its place.
+pub(crate) async fn are_set_aside_when_they_cannot_be_read(
+    store: &Arc<dyn Store>,
+    rewrite: impl AsyncFn(MailId, &str),
+) {
+    let mut make = Maker::default();
+    let acme = make.stored_account(store, "acme").await;
+    let ann = make.user(acme.id, "ann");
+    let mails: Vec<Mail> = (0..4).map(|seconds| make.mail(&ann, seconds)).collect();
+    store.queue_mails(&mails, None).await.unwrap();
+    let content = serde_json::to_string(&mails[1].content).unwrap();
+    // As a later version might write it, and as nobody would.
+    rewrite(mails[1].id, &content.replace("password_changed", "teleported")).await;
+    rewrite(mails[2].id, "{").await;
+    let holder = make.uuid();
+    let expected = [in_hand(&mails[0], 1), in_hand(&mails[3], 1)];
+    assert_eq!(claim(store, holder, 10, 100, 4).await, expected);
+    assert_eq!(
+        claim(store, holder, 1000, 1100, 4).await.len(),
+        2,
+        "they are due no more"
+    );
+    assert_eq!(store.mail_counts().await.unwrap()[&MailState::Failed], 2);
+    // Once it can be read, it says why it was not sent, and it can be.
+    rewrite(mails[1].id, &content).await;
+    let found = stored(store, &[&mails[1]]).await;
+    assert_eq!((found[0].state, found[0].next_attempt_at), (MailState::Failed, None));
+    let reason = found[0].last_error.as_deref().unwrap();
+    assert!(
+        reason.contains("cannot be read") && reason.contains("teleported"),
+        "{reason}"
+    );
+    store.retry_mail(mails[1].id, &make.entry(acme.id)).await.unwrap();
+    assert_eq!(claim(store, holder, 2000, 2100, 4).await.len(), 3);
+}
+
 pub(crate) async fn are_claimed_by_one_of_many(store: Arc<dyn Store>) {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;

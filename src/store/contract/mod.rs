@@ -88,7 +88,8 @@ macro_rules! contract_suite {
                 are_purged_when_they_are_over,
             }
             links {
-                are_found_with_what_using_them_takes, take_the_place_of_those_of_earlier_mails, race_for_the_latest_mail,
+                are_found_with_what_using_them_takes, take_the_place_of_those_of_earlier_mails,
+                that_anybody_asked_for_end_none_of_an_administrators, race_for_the_latest_mail,
                 are_of_no_use_to_some, are_redeemed_with_everything, are_redeemed_once_of_two,
                 are_refused_when_they_do_not_work, end_with_the_address_and_the_way_in, are_purged_when_they_are_long_over,
             }

@@ -146,6 +146,11 @@ pub(crate) fn matters() -> Vec<Matter> {
             by: Some("root@system".to_owned()),
             origin: None,
         },
+        Matter::AddressChanged {
+            at: at(1),
+            by: None,
+            origin: Some(full_origin()),
+        },
         Matter::LockedOut {
             at: at(1),
             minutes: 15,

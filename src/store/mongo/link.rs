@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::documents::{
     AccessLinkDocument, AccountDocument, At, Digest, EventDocument, Id, SessionDocument, USER_HIDDEN, UserDocument,
+    word,
 };
 use super::indexes::collections;
 use super::lists::without;
@@ -17,6 +18,7 @@ use super::{MongoStore, round_trip};
 use crate::domain::credentials::TokenHash;
 use crate::domain::link::{AccessLink, LinkState};
 use crate::domain::login_event::LoginOutcome;
+use crate::domain::mail::LinkKind;
 use crate::domain::user::{User, UserStatus};
 use crate::store::{FoundLink, Minted, Redemption, Result, StoreError};
 
@@ -93,8 +95,13 @@ impl MongoStore {
         if let Some(changed) = Minted::changed(link, &user) {
             return Ok(changed);
         }
+        let kinds = |wanted: &dyn Fn(LinkKind) -> bool| -> Result<Document> {
+            let kinds = LinkKind::ALL.iter().filter(|kind| wanted(**kind)).map(word);
+            Ok(doc! { "$in": kinds.collect::<Result<Vec<_>>>()? })
+        };
         let mut later = of_user(link);
         later.insert("mail", doc! { "$gt": Id::from(link.mail) });
+        later.insert("kind", kinds(&|kind| kind.ends(link.kind))?);
         round_trip("find");
         let links = self.links.clone_with_type::<Document>();
         if links.find_one(later).session(&mut *session).await?.is_some() {
@@ -102,6 +109,7 @@ impl MongoStore {
         }
         let mut earlier = of_user(link);
         earlier.insert("mail", doc! { "$lt": Id::from(link.mail) });
+        earlier.insert("kind", kinds(&|kind| link.kind.ends(kind))?);
         earlier.insert("superseded_at", Bson::Null);
         earlier.insert("used_at", Bson::Null);
         let superseded = doc! { "$set": { "superseded_at": At(link.created_at) } };

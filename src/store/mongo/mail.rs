@@ -26,6 +26,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::user::User;
 use crate::store::{
     FoundLink, MailClaim, MailOutcome, MailStore, Minted, Redemption, ReportMark, Result, StoreError, USER_DELETED,
+    unreadable,
 };
 
 /// How many mails are claimed at once: each is a write of its own.
@@ -162,7 +163,8 @@ impl MongoStore {
         bounded(READ_LIMIT, async { Ok(finding.await?.try_collect().await?) }).await
     }
 
-    /// Takes a mail in hand if it is due still: nobody else took it since it was found.
+    /// Takes a mail in hand if it is due still: nobody else took it since it was found. One that cannot be read is given up:
+    /// nobody can send it, and the others need not wait for that.
     async fn take_due(&self, row: DueRow, claim: &MailClaim, sending: &Document) -> Result<Option<Mail>> {
         let mut wanted = due(claim.now);
         wanted.insert("_id", row.id);
@@ -172,7 +174,17 @@ impl MongoStore {
             .mails
             .find_one_and_update(wanted, sending.clone())
             .return_document(ReturnDocument::After);
-        bounded(INTENT_LIMIT, async { Ok(taking.await?.map(Mail::from)) }).await
+        match bounded(INTENT_LIMIT, async { Ok(taking.await?.map(Mail::from)) }).await {
+            Err(StoreError::Corrupt(reason)) => {
+                let failed = MailOutcome::Failed {
+                    error: unreadable(row.id.into(), &reason),
+                };
+                self.settle_mail(row.id.into(), claim.holder, &failed, claim.now)
+                    .await?;
+                Ok(None)
+            }
+            result => result,
+        }
     }
 
     /// Changes a mail that is in one of these states, with its audit entry.
@@ -241,16 +253,22 @@ impl MailStore for MongoStore {
                 .map(|row| self.take_due(row, claim, sending))
                 .collect();
             let mut taken = stream::iter(taking).buffered(CLAIMED_AT_ONCE);
+            let mut failure = None;
+            // To the end, whatever becomes of one: those that are being taken meanwhile are in hand.
             while let Some(mail) = taken.next().await {
                 match mail {
                     Ok(mail) => claimed.extend(mail),
-                    // What is in hand already must not lie there until its lease runs out.
-                    Err(error) if claimed.is_empty() => return Err(error),
-                    Err(error) => {
-                        tracing::warn!(%error, "some mails could not be claimed");
-                        return Ok(claimed);
-                    }
+                    Err(error) => failure = Some(error),
                 }
+            }
+            match failure {
+                // What is in hand already must not lie there until its lease runs out.
+                Some(error) if claimed.is_empty() => return Err(error),
+                Some(error) => {
+                    tracing::warn!(%error, "some mails could not be claimed");
+                    break;
+                }
+                None => {}
             }
             if is_last {
                 break;

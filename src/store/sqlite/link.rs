@@ -6,6 +6,7 @@ use rusqlite::{Connection, Transaction, params};
 use crate::domain::credentials::TokenHash;
 use crate::domain::ids::UserId;
 use crate::domain::link::{AccessLink, LinkState};
+use crate::domain::mail::LinkKind;
 use crate::domain::user::{User, UserStatus};
 use crate::store::sqlite::names::Name;
 use crate::store::sqlite::rows::{self, Columns, Id, first, millis, opt_millis, select};
@@ -105,15 +106,24 @@ pub(super) fn mint(tx: &Transaction<'_>, link: &AccessLink) -> Result<Minted> {
     if let Some(changed) = Minted::changed(link, &user) {
         return Ok(changed);
     }
-    let mut later = tx.prepare_cached("SELECT 1 FROM links WHERE user = ? AND mail > ?")?;
-    if later.exists(params![link.user.blob(), link.mail.blob()])? {
-        return Ok(Minted::Superseded);
+    let mut later = tx.prepare_cached("SELECT 1 FROM links WHERE user = ? AND mail > ? AND kind = ?")?;
+    let mut earlier = tx.prepare_cached(
+        "UPDATE links SET superseded_at = ?4 \
+         WHERE user = ?1 AND mail < ?2 AND kind = ?3 AND superseded_at IS NULL AND used_at IS NULL",
+    )?;
+    for kind in LinkKind::ALL.into_iter().filter(|kind| kind.ends(link.kind)) {
+        if later.exists(params![link.user.blob(), link.mail.blob(), Name(kind)])? {
+            return Ok(Minted::Superseded);
+        }
     }
-    tx.prepare_cached(
-        "UPDATE links SET superseded_at = ?3 \
-         WHERE user = ?1 AND mail < ?2 AND superseded_at IS NULL AND used_at IS NULL",
-    )?
-    .execute(params![link.user.blob(), link.mail.blob(), millis(link.created_at)])?;
+    for kind in LinkKind::ALL.into_iter().filter(|kind| link.kind.ends(*kind)) {
+        earlier.execute(params![
+            link.user.blob(),
+            link.mail.blob(),
+            Name(kind),
+            millis(link.created_at)
+        ])?;
+    }
     insert(tx, link)?;
     Ok(Minted::Stored)
 }

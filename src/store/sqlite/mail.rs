@@ -21,6 +21,7 @@ use crate::store::sqlite::{SqliteStore, audit, keyset, link, report};
 use crate::store::transfer::StoredMail;
 use crate::store::{
     FoundLink, MailClaim, MailOutcome, MailStore, Minted, Redemption, ReportMark, Result, StoreError, USER_DELETED,
+    unreadable,
 };
 
 pub(super) const MAIL: &str = "id, account, user, address, language, subject, content, key, state, attempts, last_error, \
@@ -124,9 +125,24 @@ fn claim(tx: &Transaction<'_>, claim: &MailClaim) -> Result<Vec<Mail>> {
     let mut taken = Vec::with_capacity(due.len());
     for id in due {
         let values = params![id.blob(), claim.holder.into_bytes(), millis(claim.until)];
-        taken.extend(first(tx, &take, values, mail)?);
+        match first(tx, &take, values, mail) {
+            Ok(mail) => taken.extend(mail),
+            // Nobody can send it, and the others need not wait for that.
+            Err(StoreError::Corrupt(reason)) => set_aside(tx, id, &reason)?,
+            Err(error) => return Err(error),
+        }
     }
     Ok(taken)
+}
+
+/// Gives up a mail in hand that cannot be read.
+fn set_aside(tx: &Transaction<'_>, id: MailId, reason: &str) -> Result<()> {
+    let error = unreadable(id, reason);
+    tx.prepare_cached(
+        "UPDATE mails SET state = 'FAILED', due_at = NULL, holder = NULL, last_error = ?2 WHERE id = ?1",
+    )?
+    .execute(params![id.blob(), error])?;
+    Ok(())
 }
 
 fn settle(tx: &Transaction<'_>, id: MailId, holder: Uuid, outcome: &MailOutcome, at: Timestamp) -> Result<bool> {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::domain::ids::MailId;
 use crate::domain::login_event::LoginOutcome;
 use crate::domain::query::UserFilter;
-use crate::store::contract::live;
 use crate::store::contract::sample::{Maker, audited, password, reload, token};
+use crate::store::contract::{live, mails};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{AccountStore, Failures, NewPerson, Store, StoreError, Unique, Upkeep};
 
@@ -195,6 +196,20 @@ async fn a_row_that_cannot_be_read_is_named() {
         matches!(&found, Err(StoreError::Corrupt(why)) if why.contains("MELTED")),
         "{found:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_cannot_be_read_is_set_aside_and_the_others_are_claimed() {
+    let (directory, store) = open().await;
+    let other = Connection::open(file(&directory)).unwrap();
+    let rewrite = async |id: MailId, content: &str| {
+        let changed = other.execute(
+            "UPDATE mails SET content = ?2 WHERE id = ?1",
+            (id.as_uuid().as_bytes(), content),
+        );
+        assert_eq!(changed.unwrap(), 1);
+    };
+    mails::are_set_aside_when_they_cannot_be_read(&store, rewrite).await;
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Alerts: an application's token reaches exactly those who asked for that kind.
 
+use std::time::Duration;
+
 use doorward::domain::account::{Account, Language};
 use doorward::graphql::node_id;
 use serde_json::{Value, json};
@@ -11,6 +13,8 @@ on_both_stores!(
     an_alert_of_each_kind_reaches_those_who_asked,
     an_alert_goes_to_each_reader_once,
     an_alert_reaches_many,
+    an_alert_that_is_called_again_goes_to_nobody_twice,
+    alerts_are_limited_by_account,
     alerts_take_their_permission,
     what_an_alert_says_is_checked,
 );
@@ -198,6 +202,79 @@ async fn an_alert_reaches_many(backend: Backend) {
         .collect();
     let expected: Vec<String> = (0..205).map(|n| format!("user{n:03}@example.org")).collect();
     assert_eq!(to, expected);
+}
+
+async fn an_alert_that_is_called_again_goes_to_nobody_twice(backend: Backend) {
+    let post = Post::start(backend).await;
+    let (acme, other) = (post.gateway.account("acme").await, post.gateway.account("other").await);
+    let wants = |new: &mut doorward::service::NewUser| new.notifications.hard_bounces = Some(true);
+    post.reader_with(&acme, "ann", wants).await;
+    post.reader_with(&other, "foreign", wants).await;
+    let app = application(&post, &acme, &["alerts:publish"]).await;
+    let publish = async |asker: &Asker<'_>, account: &Account, key: Value| {
+        let account = node_id::encode(account.id).to_string();
+        let input = json!({ "account": account, "kind": "HARD_BOUNCES", "subject": "x", "body": "y", "key": key });
+        let done = asker.mutate("publishAlert", input, "recipients").await;
+        (user_errors(&done), done["recipients"].clone())
+    };
+    assert_eq!(publish(&app, &acme, json!("bounces 7")).await, (vec![], json!(1)));
+    // Somebody whom the first call did not reach.
+    post.reader_with(&acme, "bob", wants).await;
+    assert_eq!(publish(&app, &acme, json!("bounces 7")).await, (vec![], json!(1)));
+    assert_eq!(publish(&app, &acme, json!("bounces 7")).await, (vec![], json!(0)));
+    let mails = post.take().await;
+    let to: Vec<&str> = mails.iter().map(|mail| mail.envelope.to[0].as_str()).collect();
+    assert_eq!(to, ["ann@example.org", "bob@example.org"]);
+    // Another key, none at all, and the same one of another account are other alerts.
+    post.gateway.master(&post.gateway.system().await, "root").await;
+    let root = post.gateway.sign_in("root@system").await;
+    assert_eq!(publish(&app, &acme, json!("bounces 8")).await, (vec![], json!(2)));
+    assert_eq!(publish(&app, &acme, Value::Null).await, (vec![], json!(2)));
+    assert_eq!(publish(&app, &acme, Value::Null).await, (vec![], json!(2)));
+    assert_eq!(publish(&root, &other, json!("bounces 7")).await, (vec![], json!(1)));
+    assert_eq!(post.take().await.len(), 7);
+    for (key, error) in [
+        (json!(""), "REQUIRED key"),
+        (json!("x".repeat(101)), "TOO_LONG key"),
+        (json!("a\nb"), "INVALID key"),
+    ] {
+        assert_eq!(publish(&app, &acme, key).await, (vec![error.to_owned()], Value::Null));
+    }
+    post.none().await;
+}
+
+async fn alerts_are_limited_by_account(backend: Backend) {
+    let post = Post::start_with(backend, |config| config.limits.alerts_per_account = 2).await;
+    let (acme, other) = (post.gateway.account("acme").await, post.gateway.account("other").await);
+    let wants = |new: &mut doorward::service::NewUser| new.notifications.hard_bounces = Some(true);
+    post.reader_with(&acme, "ann", wants).await;
+    post.reader_with(&other, "foreign", wants).await;
+    let apps = [
+        application(&post, &acme, &["alerts:publish"]).await,
+        application(&post, &acme, &["alerts:publish", "users:read"]).await,
+    ];
+    let elsewhere = application(&post, &other, &["alerts:publish"]).await;
+    // The start of a window of counting, so that none ends amid the test.
+    let past = post.gateway.now().as_second().rem_euclid(60);
+    post.gateway.wait(Duration::from_secs((60 - past).unsigned_abs()));
+    for app in &apps {
+        assert_eq!(publish(app, "HARD_BOUNCES").await["recipients"], json!(1));
+    }
+    for app in &apps {
+        let query = "mutation($i: PublishAlertInput!) { publishAlert(input: $i) {
+            recipients userErrors { code path retryAfterSeconds } } }";
+        let input = json!({ "i": { "kind": "HARD_BOUNCES", "subject": "x", "body": "y" } });
+        let refused = app.data_with(query, input).await["publishAlert"].clone();
+        assert_eq!(user_errors(&refused), ["RATE_LIMITED"]);
+        assert_eq!(refused["recipients"], Value::Null);
+        let again = refused["userErrors"][0]["retryAfterSeconds"].as_u64();
+        assert!(again.is_some_and(|seconds| (1..=60).contains(&seconds)), "{again:?}");
+    }
+    assert_eq!(publish(&elsewhere, "HARD_BOUNCES").await["recipients"], json!(1));
+    assert_eq!(post.take().await.len(), 3);
+    post.gateway.wait(Duration::from_secs(60));
+    assert_eq!(publish(&apps[0], "HARD_BOUNCES").await["recipients"], json!(1));
+    post.only().await;
 }
 
 async fn alerts_take_their_permission(backend: Backend) {

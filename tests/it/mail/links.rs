@@ -17,6 +17,7 @@ on_both_stores!(
     what_is_no_link_says_so,
     a_link_expires,
     a_later_link_takes_its_place,
+    a_reset_of_anybodys_leaves_an_administrators_link,
     another_address_ends_a_link,
     any_other_password_ends_a_link,
     a_disabled_user_and_a_frozen_account_stay_out,
@@ -243,6 +244,18 @@ async fn a_later_link_takes_its_place(backend: Backend) {
     }
 }
 
+async fn a_reset_of_anybodys_leaves_an_administrators_link(backend: Backend) {
+    let post = Post::start(backend).await;
+    let scene = Scene::new(&post).await;
+    let access = scene.link().await;
+    let first = scene.reset_link().await;
+    let second = scene.reset_link().await;
+    scene.is_refused(&first, &GONE).await;
+    assert_eq!(user_errors(&redeem(&post.gateway, &access, NEW).await), [""; 0]);
+    assert_eq!(post.only().await.subject(), "Your password for Doorward was changed");
+    scene.is_refused(&second, &GONE).await;
+}
+
 async fn another_address_ends_a_link(backend: Backend) {
     let post = Post::start(backend).await;
     let scene = Scene::new(&post).await;
@@ -250,6 +263,7 @@ async fn another_address_ends_a_link(backend: Backend) {
     let change = json!({ "id": id(&scene.ann), "email": "ann.elsewhere@example.org" });
     let changed = scene.owner.mutate("updateUser", change, "user { id }").await;
     assert_eq!(user_errors(&changed), [""; 0]);
+    assert_eq!(post.only().await.envelope.to, ["ann@example.org"]);
     for link in [&access, &reset] {
         scene.is_refused(link, &GONE).await;
     }

@@ -1,5 +1,6 @@
 //! Mail, to a real mail server.
 
+mod addresses;
 mod alerts;
 mod check;
 mod client;

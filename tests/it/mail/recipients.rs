@@ -1,13 +1,15 @@
 //! Who gets mails: those who asked for notices, at the address for them; and nobody without an address.
 
+use doorward::domain::user::User;
 use doorward::graphql::node_id;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::post::{Post, id};
-use crate::support::gateway::{Backend, on_both_stores, user_errors};
+use crate::support::gateway::{Asker, Backend, on_both_stores, user_errors};
 
 on_both_stores!(
     whoever_asked_for_no_notices_gets_none,
+    nobody_is_impersonated_in_silence,
     without_an_address_there_is_no_mail,
 );
 
@@ -30,19 +32,57 @@ async fn whoever_asked_for_no_notices_gets_none(backend: Backend) {
     for user in [&off, &on] {
         let input = json!({ "id": id(user), "roles": [reader] });
         owner.mutate("updateUser", input, "user { id }").await;
-        let input = json!({ "id": id(user), "reason": "x", "readOnly": false });
-        owner.mutate("impersonateUser", input, "token").await;
     }
     // Notices go to the address for them, where there is one.
-    let mails = post.take().await;
-    let to: Vec<&str> = mails.iter().map(|mail| mail.envelope.to[0].as_str()).collect();
-    assert_eq!(to, ["bob.alerts@example.org"; 2]);
-    // What concerns the own password is nobody's to turn off, and goes to the contact address.
+    assert_eq!(post.only().await.envelope.to, ["bob.alerts@example.org"]);
+    // What concerns the own password, or acting in one's name, is nobody's to turn off, and goes to the contact address.
     for (user, address) in [(&off, "ann@example.org"), (&on, "bob@example.org")] {
         let input = json!({ "id": id(user), "password": NEW });
         owner.mutate("setUserPassword", input, "user { id }").await;
         assert_eq!(post.only().await.envelope.to, [address]);
+        impersonate(&owner, user).await;
+        assert_eq!(post.only().await.envelope.to, [address]);
     }
+}
+
+async fn impersonate(master: &Asker<'_>, user: &User) {
+    let input = json!({ "id": id(user), "reason": "x", "readOnly": false });
+    assert_eq!(
+        user_errors(&master.mutate("impersonateUser", input, "token").await),
+        [""; 0]
+    );
+}
+
+async fn nobody_is_impersonated_in_silence(backend: Backend) {
+    let post = Post::start(backend).await;
+    let acme = post.gateway.account("acme").await;
+    post.gateway.master(&acme, "owner").await;
+    let owner = post.gateway.sign_in("owner@acme").await;
+    let ann = post.reader(&acme, "ann").await;
+    let pager = post
+        .reader_with(&acme, "pager", |new| {
+            new.email = None;
+            new.notifications.email = Some(Some("pager@example.org".to_owned()));
+        })
+        .await;
+    let update = async |change: Value| {
+        assert_eq!(
+            user_errors(&owner.mutate("updateUser", change, "user { id }").await),
+            [""; 0]
+        );
+    };
+    // Notices off and elsewhere first.
+    let notifications = json!({ "securityNotices": false, "email": "owner@example.org" });
+    update(json!({ "id": id(&ann), "notifications": notifications })).await;
+    update(json!({ "id": id(&pager), "notifications": { "securityNotices": false } })).await;
+    post.none().await;
+    for (user, address) in [(&ann, "ann@example.org"), (&pager, "pager@example.org")] {
+        impersonate(&owner, user).await;
+        assert_eq!(post.only().await.envelope.to, [address]);
+    }
+    // Another contact address first is told itself.
+    update(json!({ "id": id(&ann), "email": "owner@example.org" })).await;
+    assert_eq!(post.only().await.envelope.to, ["ann@example.org"]);
 }
 
 async fn without_an_address_there_is_no_mail(backend: Backend) {

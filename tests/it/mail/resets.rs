@@ -190,12 +190,20 @@ async fn one_network_gets_thirty(backend: Backend) {
     for answer in futures_util::future::join_all(asked).await {
         assert_eq!(answer, accepted());
     }
-    let (refused, header) = ask_from(gateway, "192.0.2.200", "ann@acme").await;
-    assert_eq!(user_errors(&refused), ["RATE_LIMITED"]);
-    assert!(header.is_some_and(|seconds| (1..=900).contains(&seconds)), "{header:?}");
+    for _ in 0..3 {
+        let (refused, header) = ask_from(gateway, "192.0.2.200", "ann@acme").await;
+        assert_eq!(user_errors(&refused), ["RATE_LIMITED"]);
+        assert!(header.is_some_and(|seconds| (1..=900).contains(&seconds)), "{header:?}");
+    }
     post.none().await;
-    assert_eq!(ask_from(gateway, "192.0.3.200", "ann@acme").await, accepted());
-    post.only().await;
+    // What was refused there took nothing from what the login may still ask for from elsewhere.
+    for n in 3..6 {
+        assert_eq!(
+            ask_from(gateway, &format!("192.0.{n}.200"), "ann@acme").await,
+            accepted()
+        );
+        post.only().await;
+    }
 }
 
 async fn without_mail_there_is_no_way(backend: Backend) {

@@ -9,9 +9,10 @@ use mongodb::bson::{Document, doc};
 use super::super::{MongoStore, indexes};
 use super::support::{Server, TestDatabase, eventually, open};
 use crate::domain::account::AccountName;
+use crate::domain::ids::MailId;
 use crate::domain::query::{AuditFilter, NamedFilter};
-use crate::store::contract::live;
 use crate::store::contract::sample::{Maker, at, key, token};
+use crate::store::contract::{live, mails};
 use crate::store::{FailureCount, Failures, LimitKey, Store, StoreError};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,6 +124,18 @@ async fn a_document_that_cannot_be_read_is_corrupt() {
         let read = store.users_by_ids(&[ann.id]).await;
         assert!(matches!(read, Err(StoreError::Corrupt(_))), "{broken}: {read:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_cannot_be_read_is_set_aside_and_the_others_are_claimed() {
+    let (database, store) = open().await;
+    let stored = database.client.database(&database.name).collection::<Document>("mails");
+    let rewrite = async |id: MailId, content: &str| {
+        let id = mongodb::bson::Uuid::from_bytes(id.as_uuid().into_bytes());
+        let changed = stored.update_one(doc! { "_id": id }, doc! { "$set": { "content": content } });
+        assert_eq!(changed.await.unwrap().modified_count, 1);
+    };
+    mails::are_set_aside_when_they_cannot_be_read(&store, rewrite).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
