@@ -210,7 +210,7 @@ pub(crate) async fn are_written_as_they_were_read(store: Arc<dyn Store>) {
         panic!("there is a master");
     };
     let found = store.users_by_ids(&[ann.user.id]).await.unwrap();
-    assert_eq!(found, [ann.user.clone()]);
+    assert_eq!(found, std::slice::from_ref(&ann.user));
     assert!(
         store.identity(&token(1)).await.unwrap().is_some(),
         "whoever was signed in still is"
