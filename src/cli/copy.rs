@@ -23,7 +23,7 @@ use crate::store::Store;
 #[command(
     after_help = "Example:\n  doorward copy --from sqlite:doorward-data/doorward.db --to 'mongodb://h1,h2,h3/doorward?replicaSet=rs0'\n\n\
     Everything that is kept goes along: accounts, users with their passwords, roles, groups, sessions, API tokens,\n\
-    pictures, sign-ins and the audit log. The target must be empty. A copy that was interrupted goes on where it was\n\
+    pictures, sign-ins, the audit log, the outbox and its links. The target must be empty. A copy that was interrupted goes on where it was\n\
     when the same command is run again. At the end both stores are compared by counts and digests.\n\
     Stop the servers of both stores first: what is changed meanwhile makes the two differ, and takes another run.\n\
     An address with a password is better given in DOORWARD_COPY_FROM or DOORWARD_COPY_TO than as an argument."

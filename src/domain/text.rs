@@ -78,6 +78,12 @@ pub fn required_line(text: &str, max: usize) -> Result<String, TextError> {
     }
 }
 
+/// Bytes in hexadecimal, with small letters.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The first `max` characters, without control characters: for text that nobody vouches for and that is kept all the same.
 #[must_use]
 pub fn cut(text: &str, max: usize) -> String {

@@ -45,6 +45,8 @@ mod pages {
     use bytes::Bytes;
     use rust_embed::{EmbeddedFile, RustEmbed};
 
+    use crate::domain::text::hex;
+
     /// What `build.rs` made of `web/`.
     #[derive(RustEmbed)]
     #[folder = "$OUT_DIR/pages"]
@@ -196,14 +198,8 @@ mod pages {
 
     /// A strong tag: each form of a file has a digest of its own, made while compiling.
     fn entity_tag(file: &EmbeddedFile) -> String {
-        let digest: String = file
-            .metadata
-            .sha256_hash()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("\"{digest}\"")
+        let digest = file.metadata.sha256_hash();
+        format!("\"{}\"", hex(&digest[..16]))
     }
 
     /// Does `If-None-Match` hold this tag (RFC 9110 §13.1.2)? The comparison is weak, as a proxy may have weakened it.

@@ -16,6 +16,7 @@ mod lockout;
 mod mail;
 mod meters;
 mod passwords;
+mod patience;
 mod presence;
 mod profile;
 mod roles;

@@ -76,4 +76,7 @@ pub trait DirectoryStore {
 
     /// Lets go of a lease if it is this holder's.
     async fn drop_lease(&self, name: &str, holder: Uuid) -> Result<()>;
+
+    /// Who holds a lease, run out or not.
+    async fn lease_holder(&self, name: &str) -> Result<Option<Uuid>>;
 }

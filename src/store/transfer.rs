@@ -101,6 +101,8 @@ impl Kind {
         match self {
             // Half a megabyte each, at worst.
             Self::Avatars => 20,
+            // An alert's text is up to 80 kB.
+            Self::Mails => 50,
             _ => 1_000,
         }
     }
@@ -342,7 +344,4 @@ pub trait TransferStore {
 
     /// About how many records of a kind there are: enough for a progress bar.
     async fn estimate(&self, kind: Kind) -> Result<u64>;
-
-    /// Who holds a lease, run out or not.
-    async fn lease_holder(&self, name: &str) -> Result<Option<Uuid>>;
 }

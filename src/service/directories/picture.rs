@@ -1,6 +1,5 @@
 //! The picture that a directory has of somebody.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -11,6 +10,7 @@ use crate::domain::account::Account;
 use crate::domain::audit::FieldChange;
 use crate::domain::avatar::Avatar;
 use crate::domain::ids::{AvatarId, UserId};
+use crate::domain::text::hex;
 use crate::domain::user::{DirectoryLink, User};
 use crate::service::avatars::{Upload, cleaned};
 use crate::service::{Result, Services};
@@ -117,14 +117,4 @@ impl Services {
         }
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing into a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

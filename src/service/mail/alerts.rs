@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
-
 use super::Address;
 use crate::auth::limit_key;
 use crate::domain::account::Account;
@@ -14,6 +12,7 @@ use crate::domain::role::Permission;
 use crate::domain::text::{is_hopeless, required_line};
 use crate::service::audit::Action;
 use crate::service::passwords::mail_off;
+use crate::service::patience::patiently;
 use crate::service::{Caller, ErrorCode, Problem, Problems, Result};
 use crate::store::{Store, StoreError};
 
@@ -25,10 +24,6 @@ const MAX_BODY: usize = 20_000;
 const MAX_KEY: usize = 100;
 /// Recipients who are read, and mails that are queued, at once.
 const BATCH: usize = 200;
-/// How often a batch is tried while the store does not answer,
-const TRIES: u32 = 4;
-/// with this wait after the first of them, and twice as long a one after each further.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// Alerts are counted by the minute.
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -163,25 +158,6 @@ async fn queue(
     store.queue_mails(mails, audit).await
 }
 
-/// Tries again for a moment while the store does not answer; an attempt is told whether it is another one.
-async fn patiently<T, F>(mut attempt: impl FnMut(bool) -> F) -> std::result::Result<T, StoreError>
-where
-    F: Future<Output = std::result::Result<T, StoreError>>,
-{
-    let mut wait = FIRST_WAIT;
-    for tried in 0..TRIES - 1 {
-        match attempt(tried > 0).await {
-            Err(StoreError::Unavailable(reason)) => {
-                tracing::warn!(%reason, "an alert is held up; it is tried again");
-            }
-            result => return result,
-        }
-        sleep(wait).await;
-        wait *= 2;
-    }
-    attempt(true).await
-}
-
 /// The text with line ends of one kind. Other control characters have no place in it.
 fn body(text: &str, problems: &mut Problems) -> String {
     let mut at = |code, message: String| problems.push(Problem::at(&["body"], code, message));
@@ -200,34 +176,4 @@ fn body(text: &str, problems: &mut Problems) -> String {
         );
     }
     body
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-
-    /// What comes of it when the first so many attempts find the store away; and how many there were.
-    async fn after_failures(failing: u32, then: std::result::Result<u32, StoreError>) -> (String, u32) {
-        let (tried, then) = (Cell::new(0), Cell::new(Some(then)));
-        let result = patiently(|again| {
-            assert_eq!(again, tried.get() > 0);
-            tried.set(tried.get() + 1);
-            let answer = if tried.get() > failing { then.take() } else { None };
-            async move { answer.unwrap_or_else(|| Err(StoreError::Unavailable("away".to_owned()))) }
-        });
-        (format!("{:?}", result.await), tried.get())
-    }
-
-    #[tokio::test]
-    async fn a_store_that_is_away_for_a_moment_is_asked_again() {
-        assert_eq!(after_failures(0, Ok(7)).await, ("Ok(7)".to_owned(), 1));
-        assert_eq!(after_failures(2, Ok(7)).await, ("Ok(7)".to_owned(), 3));
-        let gone = ("Err(Unavailable(\"away\"))".to_owned(), TRIES);
-        assert_eq!(after_failures(TRIES, Ok(7)).await, gone);
-        // What waiting does not mend is told at once.
-        let refused = after_failures(1, Err(StoreError::NotFound)).await;
-        assert_eq!(refused, ("Err(NotFound)".to_owned(), 2));
-    }
 }

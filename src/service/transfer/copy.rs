@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::domain::account::AccountName;
 use crate::domain::ids::UserId;
+use crate::domain::text::hex;
 use crate::store::transfer::{Kind, Record};
 use crate::store::{Store, StoreError};
 
@@ -115,7 +116,7 @@ impl Tally {
     /// The digest in hexadecimal.
     #[must_use]
     pub fn hex(&self) -> String {
-        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.digest)
     }
 }
 

@@ -138,7 +138,6 @@ pub(super) struct LoginLine {
 pub(super) fn entry(map: Map<String, Value>) -> Result<Entry, String> {
     let mut fields = Fields::new(map);
     let Some(kind) = fields.text("kind") else {
-        fields.required::<()>("kind", None);
         // Without a kind nothing is known about the other fields.
         return Err(format!(
             "kind is missing, or no text; it should be {}",

@@ -119,3 +119,12 @@ pub(crate) async fn are_purged_when_they_are_over(store: Arc<dyn Store>) {
     assert!(take(&store, "two", bob, 0, 100).await);
     assert!(!take(&store, "three", bob, 0, 100).await);
 }
+
+pub(crate) async fn tell_who_holds_them(store: Arc<dyn Store>) {
+    let holder = Uuid::from_u128(7);
+    assert_eq!(store.lease_holder("copy").await.unwrap(), None);
+    assert!(store.take_lease("copy", holder, at(0), at(10)).await.unwrap());
+    assert_eq!(store.lease_holder("copy").await.unwrap(), Some(holder));
+    store.drop_lease("copy", holder).await.unwrap();
+    assert_eq!(store.lease_holder("copy").await.unwrap(), None);
+}

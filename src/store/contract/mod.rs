@@ -85,7 +85,7 @@ macro_rules! contract_suite {
             }
             leases {
                 are_held_by_one, run_out, are_renewed, are_dropped_by_their_holder_only, go_to_one_of_many,
-                are_purged_when_they_are_over,
+                are_purged_when_they_are_over, tell_who_holds_them,
             }
             links {
                 are_found_with_what_using_them_takes, take_the_place_of_those_of_earlier_mails,
@@ -153,7 +153,7 @@ macro_rules! contract_suite {
             transfer {
                 are_scanned_in_the_order_of_their_ids, are_written_as_they_were_read, replace_those_with_the_same_id,
                 are_created_with_their_audit_entries_or_not_at_all, find_users_by_id_and_by_login,
-                let_users_follow_their_history, know_who_holds_a_lease,
+                let_users_follow_their_history,
             }
             user_lists {
                 agree_with_the_model_in_every_order, count_like_the_model, are_paged_in_every_order,

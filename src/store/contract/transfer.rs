@@ -405,12 +405,3 @@ pub(crate) async fn let_users_follow_their_history(store: Arc<dyn Store>) {
     store.settle_logins(&users).await.unwrap();
     assert_eq!(reload(&store, &ann).await.last_login, Some(sign_in.event));
 }
-
-pub(crate) async fn know_who_holds_a_lease(store: Arc<dyn Store>) {
-    let holder = Uuid::from_u128(7);
-    assert_eq!(store.lease_holder("copy").await.unwrap(), None);
-    assert!(store.take_lease("copy", holder, at(0), at(10)).await.unwrap());
-    assert_eq!(store.lease_holder("copy").await.unwrap(), Some(holder));
-    store.drop_lease("copy", holder).await.unwrap();
-    assert_eq!(store.lease_holder("copy").await.unwrap(), None);
-}

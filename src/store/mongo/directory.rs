@@ -253,4 +253,16 @@ impl DirectoryStore for MongoStore {
         let dropping = self.leases.delete_one(doc! { "_id": name, "holder": Id::from(holder) });
         bounded(INTENT_LIMIT, async { Ok(dropping.await.map(drop)?) }).await
     }
+
+    async fn lease_holder(&self, name: &str) -> Result<Option<Uuid>> {
+        #[derive(serde::Deserialize)]
+        struct Lease {
+            holder: Id,
+        }
+        round_trip("find");
+        let leases = self.leases.clone_with_type::<Lease>();
+        let finding = leases.find_one(doc! { "_id": name });
+        let found = bounded(INTENT_LIMIT, async { Ok(finding.await?) }).await?;
+        Ok(found.map(|lease| lease.holder.into()))
+    }
 }

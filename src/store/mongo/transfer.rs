@@ -559,16 +559,4 @@ impl TransferStore for MongoStore {
         let counting = collection.estimated_document_count();
         bounded(INTENT_LIMIT, async { Ok(counting.await?) }).await
     }
-
-    async fn lease_holder(&self, name: &str) -> Result<Option<Uuid>> {
-        #[derive(serde::Deserialize)]
-        struct Lease {
-            holder: Id,
-        }
-        round_trip("find");
-        let leases = self.leases.clone_with_type::<Lease>();
-        let finding = leases.find_one(doc! { "_id": name });
-        let found = bounded(INTENT_LIMIT, async { Ok(finding.await?) }).await?;
-        Ok(found.map(|lease| lease.holder.into()))
-    }
 }

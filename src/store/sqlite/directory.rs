@@ -178,6 +178,18 @@ impl DirectoryStore for SqliteStore {
         })
         .await
     }
+
+    async fn lease_holder(&self, name: &str) -> Result<Option<Uuid>> {
+        let name = name.to_owned();
+        self.read("lease_holder", move |tx| {
+            let holder: Option<[u8; 16]> = tx
+                .prepare_cached("SELECT holder FROM leases WHERE name = ?")?
+                .query_row([name], |row| row.get(0))
+                .optional()?;
+            Ok(holder.map(Uuid::from_bytes))
+        })
+        .await
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Everything that is kept, record by record.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
 
 use crate::domain::audit::AuditEntry;
@@ -331,18 +331,6 @@ impl TransferStore for SqliteStore {
             let sql = format!("SELECT count({what}) FROM {}", table(kind));
             let count: i64 = tx.query_row(&sql, [], |row| row.get(0))?;
             Ok(count.unsigned_abs())
-        })
-        .await
-    }
-
-    async fn lease_holder(&self, name: &str) -> Result<Option<Uuid>> {
-        let name = name.to_owned();
-        self.read("lease_holder", move |tx| {
-            let holder: Option<[u8; 16]> = tx
-                .prepare_cached("SELECT holder FROM leases WHERE name = ?")?
-                .query_row([name], |row| row.get(0))
-                .optional()?;
-            Ok(holder.map(Uuid::from_bytes))
         })
         .await
     }

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use sha2::{Digest, Sha256};
-
 use super::tenancy::refusal;
 use super::{Import, key};
 use crate::domain::account::AccountName;
@@ -50,7 +48,7 @@ impl Import<'_> {
                     }
                 },
             };
-            let event = event(account, user, *line);
+            let event = event(account, user, *line)?;
             if let Some(first) = by_id.insert(event.id, number) {
                 self.reject(number, format!("is the same sign-in as line {first}"));
                 continue;
@@ -143,7 +141,7 @@ impl Import<'_> {
     }
 }
 
-fn event(account: AccountId, user: Option<UserId>, line: LoginLine) -> LoginEvent {
+fn event(account: AccountId, user: Option<UserId>, line: LoginLine) -> Result<LoginEvent> {
     let login = line.user.map(String::from);
     let mut event = LoginEvent {
         id: LoginEventId::from_uuid(line.id.unwrap_or_default()),
@@ -160,8 +158,8 @@ fn event(account: AccountId, user: Option<UserId>, line: LoginLine) -> LoginEven
     };
     if line.id.is_none() {
         // The same line is the same sign-in each time.
-        let digest = Sha256::digest(format!("{event:?}"));
-        event.id = LoginEventId::from_uuid(derived(event.at.as_millisecond(), &digest.into()));
+        let digest = Record::LoginEvent(Box::new(event.clone())).digest()?;
+        event.id = LoginEventId::from_uuid(derived(event.at.as_millisecond(), &digest));
     }
-    event
+    Ok(event)
 }

@@ -25,16 +25,15 @@ use super::lines::{Chunk, Line, read_csv, read_ndjson};
 use super::parse::{Entry, LoginLine, UserLine};
 use crate::domain::account::AccountName;
 use crate::domain::audit::{AuditEntry, FieldChange, TargetType};
-use crate::domain::ids::{AccountId, UserId};
+use crate::domain::ids::{AccountId, AuditEntryId, UserId};
 use crate::service::audit::Action;
+use crate::service::patience::patiently;
 use crate::service::{Caller, Problem, Result, ServiceError};
 use crate::store::transfer::Record;
 use crate::store::{Store, StoreError};
 
 /// Users or sign-ins that are written at once.
 const BATCH: usize = 1_000;
-/// How often records are tried to be added again when the store does not answer in time.
-const PATIENCE: usize = 3;
 /// Chunks of lines that wait to be written.
 const AHEAD: usize = 4;
 
@@ -245,13 +244,15 @@ impl<'a> Import<'a> {
 
     /// Adds records. What a process that was killed in the middle had begun holds them up in MongoDB for up to a minute.
     async fn create(&self, records: &[Record], entries: &[AuditEntry]) -> Result<(), StoreError> {
-        for _ in 0..PATIENCE {
-            match self.store().create(records, entries).await {
-                Err(StoreError::Unavailable(reason)) => tracing::warn!(reason, "trying again"),
-                outcome => return outcome,
+        let ids: Vec<AuditEntryId> = entries.iter().map(|entry| entry.id).collect();
+        patiently(async |again| {
+            // They may be there already, as only the answer was lost; sign-ins have no entry, and stay as they are.
+            if again && !self.store().audit_entries_by_ids(&ids).await?.is_empty() {
+                return Ok(());
             }
-        }
-        self.store().create(records, entries).await
+            self.store().create(records, entries).await
+        })
+        .await
     }
 
     fn tell(&self) {

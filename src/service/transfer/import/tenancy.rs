@@ -327,12 +327,12 @@ impl Import<'_> {
         let by_name = known.group(&line.name).ok();
         let given = line.id.map(GroupId::from_uuid);
         // There is one Main group; its line finds it whatever it is called here.
-        let by_role = main.filter(|_| line.main);
+        let as_main = main.filter(|_| line.main);
         if line.main && is_imagined {
             self.report.unchanged.groups += 1;
             return Ok(());
         }
-        let ids: Vec<GroupId> = by_role.into_iter().chain(given).chain(by_name).collect();
+        let ids: Vec<GroupId> = as_main.into_iter().chain(given).chain(by_name).collect();
         let found = if ids.is_empty() || is_imagined {
             Vec::new()
         } else {
@@ -343,7 +343,7 @@ impl Import<'_> {
             self.reject(number, "its id is that of a group of another account");
             return Ok(());
         }
-        let existing = with(by_role).or_else(|| with(given)).or_else(|| with(by_name));
+        let existing = with(as_main).or_else(|| with(given)).or_else(|| with(by_name));
         let group = match existing {
             Some(before) => {
                 let mut after = Group {
