@@ -102,6 +102,7 @@ pub async fn open_services(
         entropy,
         post: open_post(config).await?,
         meters: Meters::default(),
+        known: Arc::default(),
         settings: Arc::new(settings(config)),
         directories: Arc::new(directories),
     }))

@@ -24,6 +24,8 @@ pub struct RequestState {
     /// See [`RequestContext::may_set_cookie`].
     pub may_set_cookie: bool,
     shown_session: Option<ShownSession>,
+    /// An extension looks at each field, so each is resolved by itself.
+    pub by_field: bool,
     /// The batches.
     pub loaders: Loaders,
     /// A mutation made somebody else the caller.
@@ -56,7 +58,7 @@ impl CallerCell {
 }
 
 impl RequestState {
-    pub(super) fn new(services: Arc<Services>, context: RequestContext) -> Self {
+    pub(super) fn new(services: Arc<Services>, context: RequestContext, by_field: bool) -> Self {
         let caller = services.caller(context.principal, Some(context.origin.ip));
         let caller = CallerCell(Arc::new(Mutex::new(caller)));
         Self {
@@ -66,6 +68,7 @@ impl RequestState {
             origin: context.origin,
             may_set_cookie: context.may_set_cookie,
             shown_session: context.shown_session,
+            by_field,
             changed: AtomicBool::new(false),
             outcome: Mutex::default(),
             budget: AtomicUsize::new(MAX_ENTRIES),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::Context;
+use async_graphql::{Context, SelectionField};
 
 use crate::access::{Denied, Reach};
 use crate::domain::query;
@@ -15,6 +15,7 @@ use crate::graphql::types::{
     Account, AccountFilter, AccountOrder, AuditEntry, AuditFilter, Group, LoginEvent, LoginEventFilter, Mail,
     MailFilter, NamedFilter, Role, User, UserFilter, UserOrder,
 };
+use crate::graphql::written::{Straight, newest_asked_for};
 
 /// Somebody signed in: lists are for nobody else.
 fn state<'a>(ctx: &Context<'a>) -> ApiResult<&'a RequestState> {
@@ -30,26 +31,47 @@ pub(super) async fn users(
     order: Option<UserOrder>,
     page: PageArguments,
     narrow: impl FnOnce(&mut query::UserFilter) -> bool,
-) -> ApiResult<Connection<User>> {
+) -> ApiResult<Straight<Connection<User>>> {
     let state = state(ctx)?;
     let order = order.map_or(query::UserOrder::DEFAULT, Into::into);
     let tag = tags::users(order);
     let request = page.read(tag)?;
     let Some(mut filter) = filter.unwrap_or_default().read(state.services().clock.now())? else {
-        return Ok(Connection::empty());
+        return Ok(Straight(Connection::empty()));
     };
     if !narrow(&mut filter) {
-        return Ok(Connection::empty());
+        return Ok(Straight(Connection::empty()));
     }
     check_sign_ins(state, &filter, order)?;
-    let page = state.loaders.user_page(filter.clone(), order, request.clone()).await?;
+    let newest = newest_wanted(ctx);
+    let page = state
+        .loaders
+        .user_page(filter.clone(), order, request.clone(), newest)
+        .await?;
     state.spend(page.items.len())?;
-    Ok(Connection::new(
-        page.map(User),
+    let count = CountKey::Users(filter);
+    Ok(Straight(Connection::new(
+        page.map(User::from),
         &request,
         tag,
-        Some(CountKey::Users(filter)),
-    ))
+        Some(count),
+    )))
+}
+
+/// How many of each user's last sign-ins the selection of a list of users asks for: they come with the users then.
+fn newest_wanted(ctx: &Context<'_>) -> Option<usize> {
+    fn below<'a>(fields: &[SelectionField<'a>], name: &str) -> Vec<SelectionField<'a>> {
+        let all = fields.iter().flat_map(SelectionField::selection_set);
+        all.filter(|field| field.name() == name).collect()
+    }
+    let list = [ctx.field()];
+    let mut users = below(&below(&list, "edges"), "node");
+    users.extend(below(&list, "nodes"));
+    let histories = below(&users, "loginHistory");
+    let limits = histories
+        .iter()
+        .filter_map(|field| Some(newest_asked_for(field)?.limit + 1));
+    limits.max()
 }
 
 /// When somebody last signed in is part of the history: whoever does not read others' may not sort or sift others by it.
@@ -71,24 +93,25 @@ fn check_sign_ins(state: &RequestState, filter: &query::UserFilter, order: query
 }
 
 macro_rules! list {
-    ($(#[$doc:meta])* $name:ident, $filter:ident, $domain:ident, $object:ident, $load:ident, $tag:ident, $count:ident, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident -> $list:ty, $filter:ident, $domain:ident, $object:ident, $load:ident, $tag:ident, $count:ident, $check:expr) => {
         $(#[$doc])*
         pub(super) async fn $name(
             ctx: &Context<'_>,
             filter: Option<$filter>,
             page: PageArguments,
             narrow: impl FnOnce(&mut query::$domain) -> bool,
-        ) -> ApiResult<Connection<$object>> {
+        ) -> ApiResult<$list> {
             let state = state(ctx)?;
             $check(state)?;
             let request = page.read(tags::$tag)?;
-            let Some(mut filter) = filter.unwrap_or_default().read()? else { return Ok(Connection::empty()) };
+            let Some(mut filter) = filter.unwrap_or_default().read()? else { return Ok(Connection::empty().into()) };
             if !narrow(&mut filter) {
-                return Ok(Connection::empty());
+                return Ok(Connection::empty().into());
             }
             let page = state.loaders.$load(filter.clone(), request.clone()).await?;
             state.spend(page.items.len())?;
-            Ok(Connection::new(page.map($object), &request, tags::$tag, Some(CountKey::$count(filter))))
+            let count = CountKey::$count(filter);
+            Ok(Connection::new(page.map($object), &request, tags::$tag, Some(count)).into())
         }
     };
 }
@@ -108,19 +131,19 @@ fn auditor(state: &RequestState) -> ApiResult<()> {
 
 list!(
     /// Roles; see [`users`] for `narrow`.
-    roles, NamedFilter, NamedFilter, Role, role_page, ROLES, Roles, anybody
+    roles -> Straight<Connection<Role>>, NamedFilter, NamedFilter, Role, role_page, ROLES, Roles, anybody
 );
 list!(
     /// Groups; see [`users`] for `narrow`.
-    groups, NamedFilter, NamedFilter, Group, group_page, GROUPS, Groups, anybody
+    groups -> Straight<Connection<Group>>, NamedFilter, NamedFilter, Group, group_page, GROUPS, Groups, anybody
 );
 list!(
     /// Sign-ins; see [`users`] for `narrow`.
-    login_events, LoginEventFilter, LoginEventFilter, LoginEvent, login_event_page, LOGIN_EVENTS, LoginEvents, anybody
+    login_events -> Straight<Connection<LoginEvent>>, LoginEventFilter, LoginEventFilter, LoginEvent, login_event_page, LOGIN_EVENTS, LoginEvents, anybody
 );
 list!(
     /// Audit entries; see [`users`] for `narrow`. They take audit:read.
-    audit, AuditFilter, AuditFilter, AuditEntry, audit_page, AUDIT, AuditEntries, auditor
+    audit -> Connection<AuditEntry>, AuditFilter, AuditFilter, AuditEntry, audit_page, AUDIT, AuditEntries, auditor
 );
 
 /// All accounts, for operators.

@@ -141,12 +141,31 @@ pub enum CountKey {
     AuditEntries(AuditFilter),
 }
 
-type UsersKey = (UserFilter, UserOrder, PageRequest);
+/// The last: how many of each user's last sign-ins come with it, if any.
+type UsersKey = (UserFilter, UserOrder, PageRequest, Option<usize>);
 type NamedKey = (NamedFilter, PageRequest);
 type LoginEventsKey = (LoginEventFilter, PageRequest);
 type AuditKey = (AuditFilter, PageRequest);
 /// The user, and how many of the last sign-ins.
 type RecentKey = (AccountId, UserId, usize);
+
+/// A user of a list.
+#[derive(Debug, Clone)]
+pub struct ListedUser {
+    /// The user.
+    pub user: Arc<User>,
+    /// Its last sign-ins, newest first, where they came with it.
+    pub newest: Option<NewestLogins>,
+}
+
+/// The last sign-ins of a user.
+#[derive(Debug, Clone)]
+pub struct NewestLogins {
+    /// The most that there could be.
+    pub limit: usize,
+    /// Newest first.
+    pub events: Arc<[Arc<LoginEvent>]>,
+}
 
 /// The loaders of one request.
 pub struct Loaders {
@@ -161,7 +180,7 @@ pub struct Loaders {
     audit_entries: Batch<AuditEntryId, Arc<AuditEntry>>,
     sessions_of_user: Batch<(AccountId, UserId), Vec<Arc<Session>>>,
     recent_login_events: Batch<RecentKey, Vec<Arc<LoginEvent>>>,
-    user_pages: Batch<UsersKey, Page<Arc<User>>>,
+    user_pages: Batch<UsersKey, Page<ListedUser>>,
     role_pages: Batch<NamedKey, Page<Arc<Role>>>,
     group_pages: Batch<NamedKey, Page<Arc<Group>>>,
     login_event_pages: Batch<LoginEventsKey, Page<Arc<LoginEvent>>>,
@@ -190,18 +209,18 @@ macro_rules! by_id {
 
 /// A batch of pages: keys that differ in the filter only go to the store together.
 macro_rules! by_page {
-    ($caller:ident, $method:ident, ($($argument:ident),+)) => {
+    ($caller:ident, $method:ident) => {
         Batch::new($caller, |caller, keys| {
             async move {
-                let mut alike: HashMap<_, Vec<_>> = HashMap::new();
-                for (filter, $($argument),+) in keys {
-                    alike.entry(($($argument),+,)).or_default().push(filter);
+                let mut alike: HashMap<PageRequest, Vec<_>> = HashMap::new();
+                for (filter, page) in keys {
+                    alike.entry(page).or_default().push(filter);
                 }
                 let mut found = HashMap::new();
-                for (($($argument),+,), filters) in alike {
-                    let pages = caller.$method(&filters, $(Borrowable::lend(&$argument)),+).await?;
-                    for (filter, page) in filters.into_iter().zip(pages) {
-                        found.insert((filter, $($argument.clone()),+), page.map(Arc::new));
+                for (page, filters) in alike {
+                    let pages = caller.$method(&filters, &page).await?;
+                    for (filter, listed) in filters.into_iter().zip(pages) {
+                        found.insert((filter, page.clone()), listed.map(Arc::new));
                     }
                 }
                 Ok(found)
@@ -211,34 +230,18 @@ macro_rules! by_page {
     };
 }
 
-/// An order goes to the store by value, a page by reference.
-trait Borrowable<'a> {
-    type Lent;
-    fn lend(&'a self) -> Self::Lent;
-}
-
-impl Borrowable<'_> for UserOrder {
-    type Lent = Self;
-    fn lend(&self) -> Self {
-        *self
-    }
-}
-
-impl<'a> Borrowable<'a> for PageRequest {
-    type Lent = &'a Self;
-    fn lend(&'a self) -> &'a Self {
-        self
-    }
-}
-
 impl Loaders {
     /// Loaders that ask as whoever the cell holds at that moment.
     pub(super) fn new(caller: &CallerCell) -> Self {
         Self {
             accounts: by_id!(caller, accounts_by_ids),
             users: by_id!(caller, users_by_ids),
-            roles: by_id!(caller, roles_by_ids),
-            groups: by_id!(caller, groups_by_ids),
+            roles: Batch::new(caller, |caller, ids| {
+                async move { Ok(named(caller.known_roles(&ids).await?, |role| role.id)) }.boxed()
+            }),
+            groups: Batch::new(caller, |caller, ids| {
+                async move { Ok(named(caller.known_groups(&ids).await?, |group| group.id)) }.boxed()
+            }),
             login_events: by_id!(caller, login_events_by_ids),
             sessions: by_id!(caller, sessions_by_ids),
             tokens: by_id!(caller, tokens_by_ids),
@@ -246,11 +249,11 @@ impl Loaders {
             audit_entries: by_id!(caller, audit_entries_by_ids),
             sessions_of_user: Batch::new(caller, |caller, users| sessions_of_users(caller, users).boxed()),
             recent_login_events: Batch::new(caller, |caller, keys| recent_login_events(caller, keys).boxed()),
-            user_pages: by_page!(caller, users, (order, page)),
-            role_pages: by_page!(caller, roles, (page)),
-            group_pages: by_page!(caller, groups, (page)),
-            login_event_pages: by_page!(caller, login_events, (page)),
-            audit_pages: by_page!(caller, audit_entries, (page)),
+            user_pages: Batch::new(caller, |caller, keys| user_pages(caller, keys).boxed()),
+            role_pages: by_page!(caller, roles),
+            group_pages: by_page!(caller, groups),
+            login_event_pages: by_page!(caller, login_events),
+            audit_pages: by_page!(caller, audit_entries),
             counts: Batch::new(caller, |caller, keys| counts(caller, keys).boxed()),
         }
     }
@@ -329,16 +332,17 @@ impl Loaders {
             .unwrap_or_default())
     }
 
-    /// A page of users.
+    /// A page of users, with up to `newest` of each one's last sign-ins.
     pub async fn user_page(
         &self,
         filter: UserFilter,
         order: UserOrder,
         page: PageRequest,
-    ) -> ApiResult<Page<Arc<User>>> {
+        newest: Option<usize>,
+    ) -> ApiResult<Page<ListedUser>> {
         Ok(self
             .user_pages
-            .load((filter, order, page))
+            .load((filter, order, page, newest))
             .await?
             .unwrap_or_else(Page::empty))
     }
@@ -377,6 +381,11 @@ impl Loaders {
     }
 }
 
+/// Each thing under its own identifier.
+fn named<K: Eq + Hash, T>(found: Vec<Arc<T>>, id: impl Fn(&T) -> K) -> HashMap<K, Arc<T>> {
+    found.into_iter().map(|thing| (id(&thing), thing)).collect()
+}
+
 async fn tokens_of_accounts(caller: Caller, accounts: Vec<AccountId>) -> Found<AccountId, Vec<Arc<ApiToken>>> {
     let mut found: HashMap<_, Vec<_>> = HashMap::new();
     for token in caller.tokens_of_accounts(&accounts).await? {
@@ -395,6 +404,44 @@ async fn sessions_of_users(
             .entry((session.account, session.user))
             .or_default()
             .push(Arc::new(session));
+    }
+    Ok(found)
+}
+
+async fn user_pages(caller: Caller, keys: Vec<UsersKey>) -> Found<UsersKey, Page<ListedUser>> {
+    let mut alike: HashMap<_, Vec<UserFilter>> = HashMap::new();
+    for (filter, order, page, newest) in keys {
+        alike.entry((order, page, newest)).or_default().push(filter);
+    }
+    let mut found = HashMap::new();
+    for ((order, page, newest), filters) in alike {
+        let pages: Vec<Page<ListedUser>> = match newest {
+            None => {
+                let pages = caller.users(&filters, order, &page).await?.into_iter();
+                let alone = |user| ListedUser {
+                    user: Arc::new(user),
+                    newest: None,
+                };
+                pages.map(|page| page.map(alone)).collect()
+            }
+            Some(limit) => {
+                let pages = caller
+                    .users_with_logins(&filters, order, &page, limit)
+                    .await?
+                    .into_iter();
+                let together = |(user, events): (User, Option<Vec<LoginEvent>>)| ListedUser {
+                    user: Arc::new(user),
+                    newest: events.map(|events| NewestLogins {
+                        limit,
+                        events: events.into_iter().map(Arc::new).collect(),
+                    }),
+                };
+                pages.map(|page| page.map(together)).collect()
+            }
+        };
+        for (filter, users) in filters.into_iter().zip(pages) {
+            found.insert((filter, order, page.clone(), newest), users);
+        }
     }
     Ok(found)
 }

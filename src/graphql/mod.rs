@@ -13,6 +13,7 @@ pub mod query;
 pub mod scalars;
 pub mod subscription;
 pub mod types;
+pub mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,7 +142,7 @@ impl Api {
         // Only a mutation can meet such a session in the middle: by signing in.
         let must_change = matches!(&*context.principal, Principal::Person(p) if p.must_change_password);
         let guarded = must_change || has_mutation(&mut request);
-        let state = Arc::new(RequestState::new(Arc::clone(&self.services), context));
+        let state = Arc::new(RequestState::new(Arc::clone(&self.services), context, guarded));
         let schema = if guarded { &self.guarded } else { &self.plain };
         let mut response = schema.execute(request.data(Arc::clone(&state))).await;
         error::code_the_uncoded(&mut response.errors);
@@ -180,7 +181,7 @@ impl Api {
             may_set_cookie: false,
             shown_session: None,
         };
-        let state = Arc::new(RequestState::new(Arc::clone(&self.services), context));
+        let state = Arc::new(RequestState::new(Arc::clone(&self.services), context, false));
         let mut request = request.data(state);
         if let Some(place) = place {
             request = request.data(place);

@@ -135,20 +135,31 @@ fn decode_cursor(cursor: &str, tag: OrderTag) -> Option<Position> {
 #[derive(Debug, Clone, Default, SimpleObject)]
 pub struct PageInfo {
     /// More entries follow.
-    has_next_page: bool,
+    pub(super) has_next_page: bool,
     /// More entries come before.
-    has_previous_page: bool,
+    pub(super) has_previous_page: bool,
     /// The first entry's cursor.
-    start_cursor: Option<String>,
+    pub(super) start_cursor: Option<String>,
     /// The last entry's cursor.
-    end_cursor: Option<String>,
+    pub(super) end_cursor: Option<String>,
 }
 
 /// An entry with its place.
 #[derive(Debug)]
 pub struct Edge<T> {
-    cursor: String,
+    tag: OrderTag,
     node: T,
+}
+
+impl<T: Listed> Edge<T> {
+    /// Its cursor.
+    pub(super) fn place(&self) -> String {
+        encode_cursor(self.tag, &self.node.position(self.tag))
+    }
+
+    pub(super) fn entry(&self) -> &T {
+        &self.node
+    }
 }
 
 impl<T: Listed> TypeName for Edge<T> {
@@ -161,8 +172,8 @@ impl<T: Listed> TypeName for Edge<T> {
 #[Object(name_type)]
 impl<T: Listed> Edge<T> {
     /// Names the place after this entry.
-    async fn cursor(&self) -> &str {
-        &self.cursor
+    async fn cursor(&self) -> String {
+        self.place()
     }
 
     /// The entry.
@@ -175,7 +186,8 @@ impl<T: Listed> Edge<T> {
 #[derive(Debug)]
 pub struct Connection<T> {
     edges: Vec<Edge<T>>,
-    page_info: PageInfo,
+    has_next: bool,
+    has_previous: bool,
     /// `None`: the filter can find nothing.
     total: Option<CountKey>,
 }
@@ -184,28 +196,18 @@ impl<T: Listed> Connection<T> {
     /// A connection of that page.
     #[must_use]
     pub fn new(page: Page<T>, request: &PageRequest, tag: OrderTag, total: Option<CountKey>) -> Self {
-        let edge = |node: T| Edge {
-            cursor: encode_cursor(tag, &node.position(tag)),
-            node,
-        };
-        let edges: Vec<Edge<T>> = page.items.into_iter().map(edge).collect();
-        let page_info = PageInfo {
-            has_next_page: if request.take == Take::First {
+        Self {
+            edges: page.items.into_iter().map(|node| Edge { tag, node }).collect(),
+            has_next: if request.take == Take::First {
                 page.has_more
             } else {
                 request.before.is_some()
             },
-            has_previous_page: if request.take == Take::Last {
+            has_previous: if request.take == Take::Last {
                 page.has_more
             } else {
                 request.after.is_some()
             },
-            start_cursor: edges.first().map(|e| e.cursor.clone()),
-            end_cursor: edges.last().map(|e| e.cursor.clone()),
-        };
-        Self {
-            edges,
-            page_info,
             total,
         }
     }
@@ -215,8 +217,31 @@ impl<T: Listed> Connection<T> {
     pub fn empty() -> Self {
         Self {
             edges: Vec::new(),
-            page_info: PageInfo::default(),
+            has_next: false,
+            has_previous: false,
             total: None,
+        }
+    }
+
+    pub(super) fn listed(&self) -> &[Edge<T>] {
+        &self.edges
+    }
+
+    /// Where the page stands.
+    pub(super) fn place(&self) -> PageInfo {
+        PageInfo {
+            has_next_page: self.has_next,
+            has_previous_page: self.has_previous,
+            start_cursor: self.edges.first().map(Edge::place),
+            end_cursor: self.edges.last().map(Edge::place),
+        }
+    }
+
+    /// How many entries the whole list has.
+    pub(super) async fn count(&self, state: &RequestState) -> ApiResult<u64> {
+        match &self.total {
+            None => Ok(0),
+            Some(key) => state.loaders.count(key.clone()).await,
         }
     }
 }
@@ -241,16 +266,13 @@ impl<T: Listed> Connection<T> {
     }
 
     /// Where the page stands.
-    async fn page_info(&self) -> &PageInfo {
-        &self.page_info
+    async fn page_info(&self) -> PageInfo {
+        self.place()
     }
 
     /// How many entries the whole list has; counted only when it is asked for.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
-        match &self.total {
-            None => Ok(0),
-            Some(key) => RequestState::of(ctx)?.loaders.count(key.clone()).await,
-        }
+        self.count(RequestState::of(ctx)?).await
     }
 }
 

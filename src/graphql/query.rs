@@ -15,6 +15,7 @@ use crate::graphql::types::{
     LoginEventFilter, LoginExplanation, Mail, MailFilter, NamedFilter, Node, Role, User, UserFilter, UserOrder, Viewer,
     load_nodes,
 };
+use crate::graphql::written::Straight;
 
 /// The most identifiers that `nodes` takes.
 const MAX_NODES: usize = 200;
@@ -107,7 +108,7 @@ impl Query {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<ApiResult<Connection<User>>> {
+    ) -> Option<ApiResult<Straight<Connection<User>>>> {
         Some(
             lists::users(
                 ctx,
@@ -135,7 +136,7 @@ impl Query {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<ApiResult<Connection<Role>>> {
+    ) -> Option<ApiResult<Straight<Connection<Role>>>> {
         Some(
             lists::roles(
                 ctx,
@@ -162,7 +163,7 @@ impl Query {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<ApiResult<Connection<Group>>> {
+    ) -> Option<ApiResult<Straight<Connection<Group>>>> {
         Some(
             lists::groups(
                 ctx,
@@ -189,7 +190,7 @@ impl Query {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<ApiResult<Connection<LoginEvent>>> {
+    ) -> Option<ApiResult<Straight<Connection<LoginEvent>>>> {
         Some(
             lists::login_events(
                 ctx,
@@ -319,5 +320,5 @@ async fn user(ctx: &Context<'_>, id: Option<ID>, login: Option<String>) -> ApiRe
         (None, Some(login)) => state.caller().user_by_login(&login).await?.map(Arc::new),
         (Some(_), Some(_)) | (None, None) => return Err(ApiError::bad_request("give either id or login")),
     };
-    Ok(found.map(User))
+    Ok(found.map(User::from))
 }

@@ -24,8 +24,13 @@ impl ScalarType for DateTime {
     }
 
     fn to_value(&self) -> Value {
-        Value::String(format!("{:.3}", self.0))
+        time(self.0)
     }
+}
+
+/// A moment as it is answered.
+pub(super) fn time(at: Timestamp) -> Value {
+    Value::String(format!("{at:.3}"))
 }
 
 #[cfg(test)]

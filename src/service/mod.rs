@@ -11,6 +11,7 @@ mod floor;
 mod groups;
 mod history;
 mod impersonation;
+mod known;
 mod limits;
 mod lockout;
 mod mail;
@@ -45,6 +46,7 @@ pub use error::{ErrorCode, Problem, Problems, Result, ServiceError};
 pub use first_start::FirstOperator;
 pub use groups::{ExistingGroups, GroupChanges, GroupInput, GroupWrites};
 pub use impersonation::ImpersonationInput;
+pub use known::Known;
 pub use mail::{Alert, LinkSeen, NewPasswordByLink, Outbox, Post, PostServer, spawn_outbox, spawn_reports};
 pub use meters::Meters;
 pub use passwords::AccessInput;
@@ -90,6 +92,8 @@ pub struct Services {
     pub post: Post,
     /// What is counted.
     pub meters: Meters,
+    /// What is remembered of the store.
+    pub known: Arc<Known>,
     /// What the configuration says.
     pub settings: Arc<Settings>,
 }

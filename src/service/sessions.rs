@@ -27,14 +27,17 @@ impl Services {
     /// # Errors
     /// Those of the store.
     pub async fn identify(self: &Arc<Self>, secret: &SessionSecret) -> Result<Option<Person>> {
-        let Some(identity) = self.store.identity(&secret.hash()).await? else {
+        let hash = secret.hash();
+        let Some(identity) = self.known_identity(&hash).await? else {
             return Ok(None);
         };
         let now = self.clock.now();
         if !self.may_go_on(&identity, now).await? {
             return Ok(None);
         }
-        self.touch(&identity.session, now);
+        if self.touch(&identity.session, now) {
+            self.session_was_used(&hash, now);
+        }
         Ok(Some(person_of(identity, now)))
     }
 
@@ -49,11 +52,14 @@ impl Services {
                 Ok(person.map(|person| Principal::Person(Box::new(person))))
             }
             BearerSecret::Token(secret) => {
-                let found = self.store.token_identities(&[secret.hash()]).await?.pop().flatten();
+                let hash = secret.hash();
+                let found = self.known_token(&hash).await?;
                 let now = self.clock.now();
                 let holder = found.and_then(|identity| self.holder_of(identity, now));
                 Ok(holder.map(|holder| {
-                    self.touch_token(&holder.token, now);
+                    if self.touch_token(&holder.token, now) {
+                        self.token_was_used(&hash, now);
+                    }
                     Principal::Token(Box::new(holder))
                 }))
             }
@@ -110,12 +116,12 @@ impl Services {
         }
     }
 
-    /// Remembers that a session is used, once in a while.
-    fn touch(&self, session: &Session, now: Timestamp) {
+    /// Writes that a session is used, once in a while; says whether it does.
+    fn touch(&self, session: &Session, now: Timestamp) -> bool {
         // A tenth of the idle time keeps short ones alive too.
         let touch_after = after(session.last_seen_at, TOUCH_EVERY.min(self.settings.session_idle / 10));
         if now < touch_after {
-            return;
+            return false;
         }
         let store = Arc::clone(&self.store);
         // Whoever acts for somebody else uses their own session too.
@@ -128,6 +134,7 @@ impl Services {
                 }
             }
         });
+        true
     }
 }
 

@@ -57,10 +57,10 @@ impl Services {
         })
     }
 
-    /// Remembers that a token is used, once in a while.
-    pub(super) fn touch_token(&self, token: &ApiToken, now: Timestamp) {
+    /// Writes that a token is used, once in a while; says whether it does.
+    pub(super) fn touch_token(&self, token: &ApiToken, now: Timestamp) -> bool {
         if token.last_used_at.is_some_and(|used| now < after(used, TOUCH_EVERY)) {
-            return;
+            return false;
         }
         let (store, id) = (Arc::clone(&self.store), token.id);
         tokio::spawn(async move {
@@ -68,6 +68,7 @@ impl Services {
                 tracing::warn!(%error, "a token's last use was not written");
             }
         });
+        true
     }
 }
 

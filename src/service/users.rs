@@ -6,6 +6,7 @@ use crate::domain::account::{Account, AccountName};
 use crate::domain::audit::{FieldChange, TargetType};
 use crate::domain::ids::{AccountId, UserId};
 use crate::domain::login::TypedLogin;
+use crate::domain::login_event::LoginEvent;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
 use crate::domain::role::Permission;
@@ -13,7 +14,7 @@ use crate::domain::user::{DisabledBy, User, UserStatus};
 use crate::service::audit::{Action, diff, gone, user_fields};
 use crate::service::history::{Scoped, narrow};
 use crate::service::{Caller, ErrorCode, Problem, Result};
-use crate::store::{StoreError, Unique};
+use crate::store::{Newest, StoreError, Unique};
 
 impl Caller {
     /// A page of users for each filter, as far as the caller sees them.
@@ -31,6 +32,38 @@ impl Caller {
             .flat_map(|page| &mut page.items)
             .for_each(|user| self.show_oneself(user));
         Ok(scoped.spread(pages, Page::empty))
+    }
+
+    /// The same with up to `newest` of each one's last sign-ins, newest first, where the caller sees them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn users_with_logins(
+        &self,
+        filters: &[UserFilter],
+        order: UserOrder,
+        page: &PageRequest,
+        newest: usize,
+    ) -> Result<Vec<Page<(User, Option<Vec<LoginEvent>>)>>> {
+        let scoped = Scoped::new(filters.iter().map(|f| self.scope_users(f)));
+        if scoped.filters.is_empty() {
+            return Ok(scoped.spread(Vec::new(), Page::empty));
+        }
+        let newest = Newest {
+            limit: newest,
+            not_before: self.history_begins(),
+        };
+        let store = self.store();
+        let pages = store.users_with_logins(&scoped.filters, order, page, newest).await?;
+        let reach = self.principal().reach_of_history();
+        let pages = pages.into_iter().map(|page| {
+            page.map(|(mut user, events)| {
+                self.show_oneself(&mut user);
+                let events = reach.covers(user.account, Some(user.id)).then_some(events);
+                (user, events)
+            })
+        });
+        Ok(scoped.spread(pages.collect(), Page::empty))
     }
 
     /// How many users each filter finds.

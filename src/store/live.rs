@@ -18,6 +18,11 @@ pub trait LiveStore {
     /// Watches the sign-ins that are recorded from here on, by this process and every other one on the same database: each
     /// once, when it is committed, and in the order in which they were. More attempts of a flood are no new sign-in.
     async fn watch_logins(&self) -> Result<LoginWatch>;
+
+    /// Grows with each change that this process makes to who somebody is and what they may do: whoever remembers something
+    /// of accounts, users, roles, groups, sessions or tokens reads it again then. It has grown when the change is answered.
+    /// Attempts to sign in and the last uses of sessions and tokens do not count, nor does what other processes change.
+    fn changes(&self) -> u64;
 }
 
 /// Where a sign-in stands in the order in which they were recorded.

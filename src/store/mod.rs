@@ -13,6 +13,7 @@
 //! Each round trip to the database leaves one `trace` event of the target `doorward::store`.
 
 mod avatar;
+mod changes;
 mod directory;
 mod error;
 mod history;
@@ -47,7 +48,7 @@ pub use login::{
 pub(crate) use login::{Tally, admission};
 pub use mail::{FoundLink, MailClaim, MailOutcome, MailStore, Minted, Redemption, ReportMark};
 pub(crate) use mail::{USER_DELETED, unreadable};
-pub use people::{NewPerson, UserStore};
+pub use people::{NewPerson, Newest, UserStore, UserWithLogins};
 pub use tenancy::{AccountStore, GroupStore, RoleStore};
 pub use token::{TokenIdentity, TokenStore};
 pub use transfer::TransferStore;

@@ -1,6 +1,7 @@
 //! Users and their passwords.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::domain::audit::AuditEntry;
 use crate::domain::credentials::{Credentials, PasswordChange, PasswordHash};
@@ -12,6 +13,18 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
 use crate::domain::user::User;
 use crate::store::{FailureKey, Result};
+
+/// How many of a user's newest sign-ins come with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newest {
+    /// The most, up to [`RECENT`](crate::store::RECENT).
+    pub limit: usize,
+    /// Only those at this moment or later.
+    pub not_before: Timestamp,
+}
+
+/// A user with its newest sign-ins, newest first.
+pub type UserWithLogins = (User, Vec<LoginEvent>);
 
 /// A user with a password and sign-ins of the past, for bulk loading.
 #[derive(Debug, Clone)]
@@ -96,6 +109,15 @@ pub trait UserStore {
 
     /// A page for each filter.
     async fn users(&self, filters: &[UserFilter], order: UserOrder, page: &PageRequest) -> Result<Vec<Page<User>>>;
+
+    /// The same with the newest sign-ins of each of these users, in one round trip.
+    async fn users_with_logins(
+        &self,
+        filters: &[UserFilter],
+        order: UserOrder,
+        page: &PageRequest,
+        newest: Newest,
+    ) -> Result<Vec<Page<UserWithLogins>>>;
 
     /// A count for each filter.
     async fn count_users(&self, filters: &[UserFilter]) -> Result<Vec<u64>>;

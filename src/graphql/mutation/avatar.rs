@@ -1,9 +1,7 @@
 //! Pictures of users.
 
-use std::io::Read as _;
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject, Upload};
+use std::io::Read as _;
 
 use crate::domain;
 use crate::domain::avatar::Avatar;
@@ -58,7 +56,7 @@ impl Avatars {
         let of = input.id.map(|id| node_id::decode(&id));
         let (user, user_errors) = payload(set(&caller, of, upload).await)?;
         Ok(SetAvatarPayload {
-            user: user.map(|u| User(Arc::new(u))),
+            user: user.map(User::from),
             user_errors,
         })
     }

@@ -98,7 +98,7 @@ impl Directories {
         };
         let (user, user_errors) = payload(relinked.await)?;
         Ok(RelinkUserPayload {
-            user: user.map(|user| User(Arc::new(user))),
+            user: user.map(User::from),
             user_errors,
         })
     }

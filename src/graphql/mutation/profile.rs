@@ -1,7 +1,5 @@
 //! What people change about themselves.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
 use crate::domain;
@@ -53,7 +51,7 @@ impl Profile {
         let caller = RequestState::of(ctx)?.caller();
         let (user, user_errors) = payload(update(&caller, input).await)?;
         Ok(UpdateMyProfilePayload {
-            user: user.map(|u| User(Arc::new(u))),
+            user: user.map(User::from),
             user_errors,
         })
     }

@@ -97,7 +97,7 @@ impl Resets {
         Ok(ResetPasswordPayload {
             token: Some(signed_in.secret.expose().to_owned()),
             session: Some(Session(Arc::new(session))),
-            user: Some(User(Arc::new(user))),
+            user: Some(User::from(user)),
             user_errors,
         })
     }

@@ -119,7 +119,7 @@ impl Signing {
         } else {
             Some(signed_in.secret.expose().to_owned())
         };
-        let user = Some(User(Arc::new(user)));
+        let user = Some(User::from(user));
         Ok(SignInPayload {
             token,
             session: Some(session),
@@ -158,7 +158,7 @@ impl Signing {
             state.become_person(person);
         }
         Ok(ChangePasswordPayload {
-            user: user.map(|u| User(Arc::new(u))),
+            user: user.map(User::from),
             user_errors,
         })
     }

@@ -1,7 +1,5 @@
 //! Creating and changing users.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 
 use super::signing::HASHING;
@@ -133,7 +131,7 @@ impl Users {
         };
         let (user, user_errors) = payload(create(&caller, new).await)?;
         Ok(CreateUserPayload {
-            user: user.map(|u| User(Arc::new(u))),
+            user: user.map(User::from),
             user_errors,
         })
     }
@@ -143,7 +141,7 @@ impl Users {
         let caller = RequestState::of(ctx)?.caller();
         let (user, user_errors) = payload(update(&caller, input).await)?;
         Ok(UpdateUserPayload {
-            user: user.map(|u| User(Arc::new(u))),
+            user: user.map(User::from),
             user_errors,
         })
     }

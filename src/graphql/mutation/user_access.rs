@@ -1,7 +1,5 @@
 //! How users get in: an administrator gives a password, or has a link sent to set one.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::signing::HASHING;
@@ -75,7 +73,7 @@ impl UserAccess {
         };
         let (user, user_errors) = payload(set_password(&caller, &input.id, &access).await)?;
         Ok(SetUserPasswordPayload {
-            user: user.map(|u| User(Arc::new(u))),
+            user: user.map(User::from),
             user_errors,
         })
     }
@@ -89,7 +87,7 @@ impl UserAccess {
         let caller = RequestState::of(ctx)?.caller();
         let (user, user_errors) = payload(send_link(&caller, &input.id).await)?;
         Ok(SendAccessEmailPayload {
-            user: user.map(|u| User(Arc::new(u))),
+            user: user.map(User::from),
             user_errors,
         })
     }

@@ -1,7 +1,5 @@
 //! What an administrator does to users as a whole: disabling, enabling, unlocking, deleting.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::domain;
@@ -99,7 +97,7 @@ impl UserStatuses {
         let caller = RequestState::of(ctx)?.caller();
         let (user, user_errors) = payload(set_status(&caller, &input.id, UserStatus::Disabled).await)?;
         Ok(DisableUserPayload {
-            user: user.map(|u| User(Arc::new(u))),
+            user: user.map(User::from),
             user_errors,
         })
     }
@@ -109,7 +107,7 @@ impl UserStatuses {
         let caller = RequestState::of(ctx)?.caller();
         let (user, user_errors) = payload(set_status(&caller, &input.id, UserStatus::Active).await)?;
         Ok(EnableUserPayload {
-            user: user.map(|u| User(Arc::new(u))),
+            user: user.map(User::from),
             user_errors,
         })
     }
@@ -119,7 +117,7 @@ impl UserStatuses {
         let caller = RequestState::of(ctx)?.caller();
         let (user, user_errors) = payload(unlock(&caller, &input.id).await)?;
         Ok(UnlockUserPayload {
-            user: user.map(|u| User(Arc::new(u))),
+            user: user.map(User::from),
             user_errors,
         })
     }

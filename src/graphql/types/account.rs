@@ -18,6 +18,7 @@ use crate::graphql::types::{
     AccountStatus, ApiToken, AuditEntry, AuditFilter, Directory, Group, Language, LoginEvent, LoginEventFilter,
     NamedFilter, Role, StatsBucket, User, UserFilter, UserOrder,
 };
+use crate::graphql::written::Straight;
 use crate::service::Bar;
 
 /// What counting a plot's sign-ins is worth in the cost of a request.
@@ -112,7 +113,7 @@ impl Account {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<ApiResult<Connection<User>>> {
+    ) -> Option<ApiResult<Straight<Connection<User>>>> {
         let page = PageArguments {
             first,
             after,
@@ -132,7 +133,7 @@ impl Account {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<ApiResult<Connection<Role>>> {
+    ) -> Option<ApiResult<Straight<Connection<Role>>>> {
         let page = PageArguments {
             first,
             after,
@@ -152,7 +153,7 @@ impl Account {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<ApiResult<Connection<Group>>> {
+    ) -> Option<ApiResult<Straight<Connection<Group>>>> {
         let page = PageArguments {
             first,
             after,
@@ -172,7 +173,7 @@ impl Account {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<ApiResult<Connection<LoginEvent>>> {
+    ) -> Option<ApiResult<Straight<Connection<LoginEvent>>>> {
         let page = PageArguments {
             first,
             after,

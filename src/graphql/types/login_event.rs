@@ -13,6 +13,7 @@ use crate::graphql::node_id;
 use crate::graphql::paging::{Listed, OrderTag};
 use crate::graphql::scalars::DateTime;
 use crate::graphql::types::{LoginMethod, LoginOutcome, User};
+use crate::service::Caller;
 
 /// One attempt to sign in.
 #[derive(Debug, Clone)]
@@ -90,13 +91,7 @@ impl LoginEvent {
 
     /// What an administrator may want to know, such as Active Directory's sub-code; for history:read only.
     async fn detail(&self, ctx: &Context<'_>) -> ApiResult<Option<String>> {
-        if !RequestState::of(ctx)?.caller().reads_history_of(self.0.account) {
-            return Ok(None);
-        }
-        Ok(match (self.0.attempts, &self.0.detail) {
-            (2.., None) => Some(format!("{} attempts over the limit in this minute", self.0.attempts)),
-            (_, detail) => detail.clone(),
-        })
+        Ok(self.detail_for(&RequestState::of(ctx)?.caller()))
     }
 
     /// Who really acted.
@@ -110,13 +105,31 @@ impl LoginEvent {
     }
 }
 
+impl LoginEvent {
+    /// Its detail, as far as the caller sees it.
+    pub(in crate::graphql) fn detail_for(&self, caller: &Caller) -> Option<String> {
+        if !caller.reads_history_of(self.0.account) {
+            return None;
+        }
+        match (self.0.attempts, &self.0.detail) {
+            (2.., None) => Some(format!("{} attempts over the limit in this minute", self.0.attempts)),
+            (_, detail) => detail.clone(),
+        }
+    }
+}
+
 /// A user that may be gone, or not exist for the caller.
 pub(super) async fn load_user(ctx: &Context<'_>, id: domain::ids::UserId) -> Option<ApiResult<User>> {
     let state = match RequestState::of(ctx) {
         Ok(state) => state,
         Err(error) => return Some(Err(error)),
     };
-    state.loaders.user(id).await.map(|user| user.map(User)).transpose()
+    state
+        .loaders
+        .user(id)
+        .await
+        .map(|user| user.map(User::from))
+        .transpose()
 }
 
 /// A place.

@@ -65,7 +65,7 @@ async fn load_node(state: &RequestState, id: &str) -> ApiResult<Option<Node>> {
                 None
             }
         }
-        UserId::KIND => loaders.user(UserId::of(uuid)).await?.map(|u| Node::User(User(u))),
+        UserId::KIND => loaders.user(UserId::of(uuid)).await?.map(|u| Node::User(User::from(u))),
         RoleId::KIND => loaders.role(RoleId::of(uuid)).await?.map(|r| Node::Role(Role(r))),
         GroupId::KIND => loaders.group(GroupId::of(uuid)).await?.map(|g| Node::Group(Group(g))),
         LoginEventId::KIND => loaders

@@ -13,6 +13,7 @@ use crate::graphql::node_id;
 use crate::graphql::paging::{Connection, Listed, OrderTag, PageArguments, page_cost};
 use crate::graphql::scalars::DateTime;
 use crate::graphql::types::{Account, User};
+use crate::graphql::written::Straight;
 
 /// Permissions under one name.
 #[derive(Debug, Clone)]
@@ -77,7 +78,7 @@ impl Role {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<ApiResult<Connection<User>>> {
+    ) -> Option<ApiResult<Straight<Connection<User>>>> {
         let page = PageArguments {
             first,
             after,

@@ -11,7 +11,7 @@ use crate::domain::page::{Page, PageRequest, Position, Take};
 use crate::graphql::context::RequestState;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::lists;
-use crate::graphql::loaders::CountKey;
+use crate::graphql::loaders::{CountKey, ListedUser, NewestLogins};
 use crate::graphql::node_id;
 use crate::graphql::paging::{Connection, Listed, OrderTag, PageArguments, page_cost};
 use crate::graphql::scalars::DateTime;
@@ -19,10 +19,29 @@ use crate::graphql::types::filters::tags;
 use crate::graphql::types::{
     Account, DirectoryLink, DisabledBy, Grant, Group, Language, LoginEvent, LoginEventFilter, Role, Session, UserStatus,
 };
+use crate::graphql::written::Straight;
 
-/// One person.
+/// One person; the second: its last sign-ins, where they were read with it.
 #[derive(Debug, Clone)]
-pub struct User(pub Arc<domain::user::User>);
+pub struct User(pub Arc<domain::user::User>, Option<NewestLogins>);
+
+impl From<Arc<domain::user::User>> for User {
+    fn from(user: Arc<domain::user::User>) -> Self {
+        Self(user, None)
+    }
+}
+
+impl From<domain::user::User> for User {
+    fn from(user: domain::user::User) -> Self {
+        Arc::new(user).into()
+    }
+}
+
+impl From<ListedUser> for User {
+    fn from(listed: ListedUser) -> Self {
+        Self(listed.user, listed.newest)
+    }
+}
 
 impl Listed for User {
     const NAME: &'static str = "User";
@@ -206,7 +225,7 @@ impl User {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<ApiResult<Connection<LoginEvent>>> {
+    ) -> Option<ApiResult<Straight<Connection<LoginEvent>>>> {
         Some(
             self.history(
                 ctx,
@@ -257,12 +276,12 @@ impl User {
         ctx: &Context<'_>,
         filter: Option<LoginEventFilter>,
         arguments: PageArguments,
-    ) -> ApiResult<Connection<LoginEvent>> {
+    ) -> ApiResult<Straight<Connection<LoginEvent>>> {
         self.check_history(ctx)?;
         let request = arguments.read(tags::LOGIN_EVENTS)?;
         let newest = request.take == Take::First && request.after.is_none() && request.before.is_none();
         if filter.is_none() && newest && request.limit < crate::store::RECENT {
-            return self.recent_history(ctx, &request).await;
+            return Ok(self.recent_history(ctx, &request).await?.into());
         }
         let (account, user) = (self.0.account, self.0.id);
         lists::login_events(ctx, filter, arguments, |f| {
@@ -275,22 +294,47 @@ impl User {
 
     /// The page that dashboards ask for: the store has it at hand for all users at once.
     async fn recent_history(&self, ctx: &Context<'_>, request: &PageRequest) -> ApiResult<Connection<LoginEvent>> {
-        let (account, user) = (self.0.account, self.0.id);
-        let filter = domain::query::LoginEventFilter {
-            account: Some(account),
-            user: Some(user),
+        let state = RequestState::of(ctx)?;
+        let wanted = request.limit + 1;
+        let events = if self.has_newest(wanted) {
+            self.newest(wanted).to_vec()
+        } else {
+            let (account, user) = (self.0.account, self.0.id);
+            state.loaders.recent_login_events(account, user, wanted).await?
+        };
+        state.spend(events.len())?;
+        Ok(self.page_of(events, request))
+    }
+
+    /// Were so many of its last sign-ins read with it?
+    pub(in crate::graphql) fn has_newest(&self, count: usize) -> bool {
+        self.1.as_ref().is_some_and(|newest| newest.limit >= count)
+    }
+
+    /// Up to so many of its last sign-ins; none where they were not read with it.
+    pub(in crate::graphql) fn newest(&self, count: usize) -> &[Arc<domain::login_event::LoginEvent>] {
+        let read = self.1.as_ref().map_or(&[][..], |newest| &newest.events);
+        read.get(..count).unwrap_or(read)
+    }
+
+    /// The page of its last sign-ins, of those that were read with it.
+    pub(in crate::graphql) fn newest_page(&self, request: &PageRequest) -> Connection<LoginEvent> {
+        self.page_of(self.newest(request.limit + 1).to_vec(), request)
+    }
+
+    fn page_of(
+        &self,
+        events: Vec<Arc<domain::login_event::LoginEvent>>,
+        request: &PageRequest,
+    ) -> Connection<LoginEvent> {
+        let of_user = domain::query::LoginEventFilter {
+            account: Some(self.0.account),
+            user: Some(self.0.id),
             ..Default::default()
         };
-        let loaders = &RequestState::of(ctx)?.loaders;
-        let events = loaders.recent_login_events(account, user, request.limit + 1).await?;
-        RequestState::of(ctx)?.spend(events.len())?;
         let page = Page::from_read(events, request).map(LoginEvent);
-        Ok(Connection::new(
-            page,
-            request,
-            tags::LOGIN_EVENTS,
-            Some(CountKey::LoginEvents(filter)),
-        ))
+        let count = CountKey::LoginEvents(of_user);
+        Connection::new(page, request, tags::LOGIN_EVENTS, Some(count))
     }
 
     async fn load_sessions(&self, ctx: &Context<'_>) -> ApiResult<Vec<Session>> {

@@ -42,7 +42,7 @@ impl Viewer {
         let mut user = person.user.clone();
         // A password that grew too old must be changed just as well.
         user.must_change_password = person.must_change_password;
-        Some(User(Arc::new(user)))
+        Some(User::from(user))
     }
 
     /// Null for a person.

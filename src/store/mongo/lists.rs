@@ -96,6 +96,50 @@ fn after_all_with(prefix: &str) -> Option<String> {
     None
 }
 
+/// What reading a document leaves out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Without {
+    fields: &'static [&'static str],
+    /// An array of which only so many are read, from its beginning.
+    first_of: Option<(&'static str, usize)>,
+}
+
+impl<const N: usize> From<&'static [&'static str; N]> for Without {
+    fn from(fields: &'static [&'static str; N]) -> Self {
+        Self { fields, first_of: None }
+    }
+}
+
+impl Without {
+    /// Of an array's entries only the first `count` are read.
+    pub(super) fn all_but_first(self, count: usize, array: &'static str) -> Self {
+        Self {
+            first_of: Some((array, count)),
+            ..self
+        }
+    }
+
+    fn projection(&self) -> Option<Document> {
+        let mut projection = without(self.fields);
+        if let Some((array, count)) = self.first_of {
+            projection.insert(array, doc! { "$slice": stored(count) });
+        }
+        (!projection.is_empty()).then_some(projection)
+    }
+
+    fn stages(&self) -> Vec<Document> {
+        let mut stages = Vec::new();
+        if !self.fields.is_empty() {
+            stages.push(doc! { "$unset": self.fields });
+        }
+        if let Some((array, count)) = self.first_of {
+            let whole = doc! { "$ifNull": [format!("${array}"), []] };
+            stages.push(doc! { "$set": { array: { "$slice": [whole, stored(count)] } } });
+        }
+        stages
+    }
+}
+
 /// An entry of the list of filter `n`.
 #[derive(Deserialize)]
 struct Tagged<D> {
@@ -118,11 +162,11 @@ struct Slice {
 }
 
 impl MongoStore {
-    /// A page for each filter, without the `hidden` fields.
+    /// A page for each filter, of documents without what is `hidden`.
     pub(super) async fn pages<D, T>(
         &self,
         collection: &Collection<D>,
-        hidden: &[&str],
+        hidden: impl Into<Without>,
         order: Order,
         filters: &[Filter],
         page: &PageRequest,
@@ -131,6 +175,7 @@ impl MongoStore {
         D: DeserializeOwned + Send + Sync + Unpin,
         T: From<D>,
     {
+        let hidden = hidden.into();
         let wanted = page.limit + 1;
         let mut read: Vec<Vec<D>> = filters.iter().map(|_| Vec::new()).collect();
         for &segment in order.segments(page.take) {
@@ -162,7 +207,7 @@ impl MongoStore {
     async fn read_slices<D>(
         &self,
         collection: &Collection<D>,
-        hidden: &[&str],
+        hidden: Without,
         slices: &[Slice],
         read: &mut [Vec<D>],
     ) -> Result<()>
@@ -190,9 +235,7 @@ impl MongoStore {
                 doc! { "$sort": &slice.sort },
                 doc! { "$limit": stored(slice.limit) },
             ];
-            if !hidden.is_empty() {
-                stages.push(doc! { "$unset": hidden });
-            }
+            stages.extend(hidden.stages());
             stages.push(doc! { "$replaceWith": { "n": { "$literal": stored(slice.n) }, "entry": "$$ROOT" } });
             stages
         });
@@ -242,7 +285,12 @@ impl MongoStore {
     }
 
     /// Those of these ids that exist, without the `hidden` fields.
-    pub(super) async fn by_ids<D, T, I>(&self, collection: &Collection<D>, hidden: &[&str], ids: &[I]) -> Result<Vec<T>>
+    pub(super) async fn by_ids<D, T, I>(
+        &self,
+        collection: &Collection<D>,
+        hidden: impl Into<Without>,
+        ids: &[I],
+    ) -> Result<Vec<T>>
     where
         D: DeserializeOwned + Send + Sync + Unpin,
         T: From<D>,
@@ -260,7 +308,7 @@ impl MongoStore {
     pub(super) async fn find<D>(
         &self,
         collection: &Collection<D>,
-        hidden: &[&str],
+        hidden: impl Into<Without>,
         filter: Document,
         sort: Option<Document>,
         limit: usize,
@@ -274,8 +322,8 @@ impl MongoStore {
             .limit(stored(limit))
             .batch_size(one_answer(limit))
             .max_time(READ_LIMIT);
-        if !hidden.is_empty() {
-            finding = finding.projection(without(hidden));
+        if let Some(projection) = hidden.into().projection() {
+            finding = finding.projection(projection);
         }
         if let Some(sort) = sort {
             finding = finding.sort(sort);

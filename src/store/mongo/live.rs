@@ -56,6 +56,10 @@ impl Feed {
 
 #[async_trait]
 impl LiveStore for MongoStore {
+    fn changes(&self) -> u64 {
+        self.changes.count()
+    }
+
     async fn watch_logins(&self) -> Result<LoginWatch> {
         let mut slot = self.feed.0.lock().await;
         if let Some(publisher) = slot.as_ref().and_then(|running| running.publisher.upgrade()) {

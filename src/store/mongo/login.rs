@@ -248,14 +248,14 @@ impl LoginStore for MongoStore {
         if counters.is_empty() {
             return Ok(Reservation::Held);
         }
-        self.transaction((self, counters, at), |session, (store, counters, at)| {
+        self.quiet_transaction((self, counters, at), |session, (store, counters, at)| {
             Box::pin(store.take_places(session, counters, *at))
         })
         .await
     }
 
     async fn record_login(&self, record: &LoginRecord) -> Result<RecordedLogin> {
-        self.transaction((self, record), |session, (store, record)| {
+        self.quiet_transaction((self, record), |session, (store, record)| {
             Box::pin(store.record(session, record))
         })
         .await
@@ -263,7 +263,7 @@ impl LoginStore for MongoStore {
 
     async fn record_flood(&self, flood: &Flood) -> Result<()> {
         let event = &flood.event;
-        self.transaction((self, event), |session, (store, event)| {
+        self.quiet_transaction((self, event), |session, (store, event)| {
             Box::pin(async move {
                 let Bson::Document(mut first) = event_bson(event)? else {
                     return Err(StoreError::Corrupt("a sign-in is a document".to_owned()).into());

@@ -75,6 +75,7 @@ use crate::domain::account::Account;
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::AccountId;
 use crate::store::StoreError;
+use crate::store::changes::Changes;
 
 /// A store in MongoDB.
 #[derive(Clone)]
@@ -98,6 +99,7 @@ pub struct MongoStore {
     links: Collection<AccessLinkDocument>,
     report_marks: Collection<MarkDocument>,
     feed: live::Feed,
+    changes: Changes,
 }
 
 impl fmt::Debug for MongoStore {
@@ -127,6 +129,7 @@ impl MongoStore {
             links: database.collection(collections::LINKS),
             report_marks: database.collection(collections::REPORT_MARKS),
             feed: live::Feed::default(),
+            changes: Changes::default(),
             client,
             database,
         }

@@ -164,6 +164,7 @@ impl SessionStore for MongoStore {
 
     async fn end_session(&self, id: SessionId) -> Result<bool> {
         round_trip("delete");
+        let _change = self.changes.begin();
         let ending = self.sessions.delete_one(doc! { "_id": Id::from(id) });
         bounded(INTENT_LIMIT, async { Ok(ending.await?.deleted_count > 0) }).await
     }

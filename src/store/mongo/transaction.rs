@@ -68,9 +68,18 @@ impl Halt {
 pub(super) type Steps<'s, T> = BoxFuture<'s, std::result::Result<T, Halt>>;
 
 impl MongoStore {
-    /// Carries out `steps` in one transaction. `context` is what they work on: it is handed to every try, because a
-    /// closure cannot lend what it holds to the future that it makes.
+    /// Carries out `steps` in one transaction, as one of the [changes](crate::store::LiveStore::changes). `context` is what
+    /// they work on: it is handed to every try, because a closure cannot lend what it holds to the future that it makes.
     pub(super) async fn transaction<C, T, F>(&self, context: C, steps: F) -> Result<T>
+    where
+        F: for<'s> Fn(&'s mut ClientSession, &'s C) -> Steps<'s, T>,
+    {
+        let _change = self.changes.begin();
+        self.quiet_transaction(context, steps).await
+    }
+
+    /// The same for what changes nobody's rights.
+    pub(super) async fn quiet_transaction<C, T, F>(&self, context: C, steps: F) -> Result<T>
     where
         F: for<'s> Fn(&'s mut ClientSession, &'s C) -> Steps<'s, T>,
     {

@@ -397,6 +397,7 @@ impl TransferStore for MongoStore {
     }
 
     async fn put(&self, records: &[Record]) -> Result<()> {
+        let _change = self.changes.begin();
         let documents = Documents::of(records);
         self.replace_all(&self.accounts, &documents.accounts, |d| d.id).await?;
         self.replace_all(&self.roles, &documents.roles, |d| d.id).await?;
@@ -427,6 +428,7 @@ impl TransferStore for MongoStore {
         if ids.is_empty() {
             return Ok(());
         }
+        let _change = self.changes.begin();
         let hashes = ids.iter().map(|id| {
             let [least, greatest] = link_hashes(*id).map(Digest);
             doc! { "_id": { "$gte": least, "$lte": greatest } }

@@ -5,8 +5,8 @@ use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, doc, serialize_to_document};
 use serde::Deserialize;
 
-use super::documents::{At, Digest, Id, PasswordDocument, USER_HIDDEN, UserDocument, word};
-use super::lists::{Filter, without};
+use super::documents::{At, Digest, Id, PasswordDocument, USER_HIDDEN, USER_PASSWORD, UserDocument, word};
+use super::lists::{Filter, Without, without};
 use super::transaction::{Halt, READ_LIMIT, bounded};
 use super::user_filter::{filter, order};
 use super::{MongoStore, round_trip};
@@ -18,7 +18,7 @@ use crate::domain::mail::Mail;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder};
 use crate::domain::user::{User, UserStatus};
-use crate::store::{FailureKey, Result, StoreError, UserStore};
+use crate::store::{FailureKey, Newest, Result, StoreError, UserStore, UserWithLogins};
 
 /// The fields that replacing a user leaves as they are: other intents own them.
 const KEPT: [&str; 8] = [
@@ -380,6 +380,22 @@ impl UserStore for MongoStore {
     async fn users(&self, filters: &[UserFilter], by: UserOrder, page: &PageRequest) -> Result<Vec<Page<User>>> {
         let filters: Vec<Filter> = filters.iter().map(filter).collect::<Result<_>>()?;
         self.pages(&self.users, &USER_HIDDEN, order(by), &filters, page).await
+    }
+
+    async fn users_with_logins(
+        &self,
+        filters: &[UserFilter],
+        by: UserOrder,
+        page: &PageRequest,
+        newest: Newest,
+    ) -> Result<Vec<Page<UserWithLogins>>> {
+        let filters: Vec<Filter> = filters.iter().map(filter).collect::<Result<_>>()?;
+        let hidden = Without::from(&USER_PASSWORD).all_but_first(newest.limit, "recent");
+        let mut pages: Vec<Page<UserWithLogins>> = self.pages(&self.users, hidden, order(by), &filters, page).await?;
+        for (_, events) in pages.iter_mut().flat_map(|page| &mut page.items) {
+            events.retain(|event| event.at >= newest.not_before);
+        }
+        Ok(pages)
     }
 
     async fn count_users(&self, filters: &[UserFilter]) -> Result<Vec<u64>> {

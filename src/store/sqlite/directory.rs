@@ -146,7 +146,7 @@ impl DirectoryStore for SqliteStore {
 
     async fn touch_links(&self, users: &[UserId], at: Timestamp) -> Result<()> {
         let users = users.to_vec();
-        self.write("touch_links", move |tx| {
+        self.write_quietly("touch_links", move |tx| {
             users.iter().try_for_each(|id| touch_link(tx, *id, at))
         })
         .await
@@ -154,7 +154,7 @@ impl DirectoryStore for SqliteStore {
 
     async fn take_lease(&self, name: &str, holder: Uuid, now: Timestamp, until: Timestamp) -> Result<bool> {
         let name = name.to_owned();
-        self.write("take_lease", move |tx| {
+        self.write_quietly("take_lease", move |tx| {
             let taken = tx
                 .prepare_cached(
                     "INSERT INTO leases (name, holder, expires_at) VALUES (?1, ?2, ?4) ON CONFLICT DO UPDATE \
@@ -171,7 +171,7 @@ impl DirectoryStore for SqliteStore {
 
     async fn drop_lease(&self, name: &str, holder: Uuid) -> Result<()> {
         let name = name.to_owned();
-        self.write("drop_lease", move |tx| {
+        self.write_quietly("drop_lease", move |tx| {
             tx.prepare_cached("DELETE FROM leases WHERE name = ? AND holder = ?")?
                 .execute(params![name, holder.into_bytes()])?;
             Ok(())

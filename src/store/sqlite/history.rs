@@ -14,7 +14,7 @@ use crate::domain::query::{Direction, LoginEventFilter};
 use crate::store::sqlite::names::{Name, Named};
 use crate::store::sqlite::rows::{self, Id, all, by_ids, json, millis, opt_json, opt_millis};
 use crate::store::sqlite::{SqliteStore, keyset, stats};
-use crate::store::{HistoryStore, LoginCounts, Result};
+use crate::store::{HistoryStore, LoginCounts, Newest, Result};
 
 /// How the login history and the audit log come.
 pub(super) const NEWEST_FIRST: keyset::Order = keyset::Order {
@@ -51,6 +51,17 @@ pub(super) fn insert(connection: &Connection, event: &LoginEvent) -> Result<()> 
             opt_json(event.impersonator.as_ref())?,
         ])?;
     Ok(())
+}
+
+/// A user's newest sign-ins, newest first.
+pub(super) fn newest_of(connection: &Connection, user: UserId, newest: Newest) -> Result<Vec<LoginEvent>> {
+    let sql = format!(
+        "SELECT {} FROM login_events WHERE user = ? AND at >= ? ORDER BY at DESC, id DESC LIMIT ?",
+        rows::LOGIN_EVENT
+    );
+    let limit = i64::try_from(newest.limit).unwrap_or(i64::MAX);
+    let values = params![user.blob(), millis(newest.not_before), limit];
+    all(connection, &sql, values, rows::login_event)
 }
 
 /// A condition on a list of names, bound as one JSON value so that the statement is the same for every list.
@@ -140,21 +151,11 @@ impl HistoryStore for SqliteStore {
         limit: usize,
         not_before: Timestamp,
     ) -> Result<HashMap<UserId, Vec<LoginEvent>>> {
-        let users = users.to_vec();
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (users, newest) = (users.to_vec(), Newest { limit, not_before });
         self.read("recent_login_events", move |tx| {
-            let sql = format!(
-                "SELECT {} FROM login_events WHERE user = ? AND at >= ? ORDER BY at DESC, id DESC LIMIT ?",
-                rows::LOGIN_EVENT
-            );
             let mut recent = HashMap::with_capacity(users.len());
             for user in users {
-                let events = all(
-                    tx,
-                    &sql,
-                    params![user.blob(), millis(not_before), limit],
-                    rows::login_event,
-                )?;
+                let events = newest_of(tx, user, newest)?;
                 if !events.is_empty() {
                     recent.insert(user, events);
                 }

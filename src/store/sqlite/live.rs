@@ -133,6 +133,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 #[async_trait]
 impl LiveStore for SqliteStore {
+    fn changes(&self) -> u64 {
+        self.changes.count()
+    }
+
     async fn watch_logins(&self) -> Result<LoginWatch> {
         let mut slot = self.feed.0.lock().await;
         // Whoever watches already is told first, so that the new one begins at this moment.

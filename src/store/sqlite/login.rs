@@ -81,7 +81,7 @@ impl LoginStore for SqliteStore {
         let expires_at = start
             .saturating_add(duration_millis(window))
             .saturating_add(duration_millis(GRACE));
-        self.write("count_attempts", move |tx| {
+        self.write_quietly("count_attempts", move |tx| {
             // What is over goes a little faster than new counters come, so that nothing else has to see to it.
             tx.prepare_cached(
                 "DELETE FROM attempts WHERE (key, window_start) IN \
@@ -116,13 +116,13 @@ impl LoginStore for SqliteStore {
 
     async fn reserve(&self, counters: &[FailureCount], at: Timestamp) -> Result<Reservation> {
         let counters = counters.to_vec();
-        self.write("reserve", move |tx| failures::reserve(tx, &counters, at))
+        self.write_quietly("reserve", move |tx| failures::reserve(tx, &counters, at))
             .await
     }
 
     async fn record_login(&self, record: &LoginRecord) -> Result<RecordedLogin> {
         let record = record.clone();
-        self.write("record_login", move |tx| {
+        self.write_quietly("record_login", move |tx| {
             if let Some(opened) = &record.opened {
                 open_session(tx, opened)?;
             }
@@ -142,6 +142,7 @@ impl LoginStore for SqliteStore {
 
     async fn record_flood(&self, flood: &Flood) -> Result<()> {
         let event = flood.event.clone();
-        self.write("record_flood", move |tx| history::insert(tx, &event)).await
+        self.write_quietly("record_flood", move |tx| history::insert(tx, &event))
+            .await
     }
 }

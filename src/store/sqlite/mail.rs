@@ -189,12 +189,12 @@ impl MailStore for SqliteStore {
 
     async fn claim_mails(&self, wanted: &MailClaim) -> Result<Vec<Mail>> {
         let wanted = *wanted;
-        self.write("claim_mails", move |tx| claim(tx, &wanted)).await
+        self.write_quietly("claim_mails", move |tx| claim(tx, &wanted)).await
     }
 
     async fn settle_mail(&self, id: MailId, holder: Uuid, outcome: &MailOutcome, at: Timestamp) -> Result<bool> {
         let outcome = outcome.clone();
-        self.write("settle_mail", move |tx| settle(tx, id, holder, &outcome, at))
+        self.write_quietly("settle_mail", move |tx| settle(tx, id, holder, &outcome, at))
             .await
     }
 

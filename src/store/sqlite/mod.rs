@@ -39,6 +39,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Transaction, TransactionBehavior};
 
 use crate::store::Result;
+use crate::store::changes::Changes;
 use connection::Pool;
 
 pub use connection::BUSY;
@@ -50,6 +51,7 @@ pub struct SqliteStore {
     writer: Pool,
     readers: Pool,
     feed: live::Feed,
+    changes: Changes,
 }
 
 impl SqliteStore {
@@ -72,6 +74,7 @@ impl SqliteStore {
             writer: Pool::new(vec![writer]),
             readers: Pool::new(readers),
             feed: live::Feed::default(),
+            changes: Changes::default(),
         })
     }
 
@@ -85,8 +88,20 @@ impl SqliteStore {
         self.readers.run(move |connection| f(&connection.transaction()?)).await
     }
 
-    /// One round trip that writes: all of it or, on any error, nothing.
+    /// One round trip that writes: all of it or, on any error, nothing. It is one of the
+    /// [changes](crate::store::LiveStore::changes).
     async fn write<T: Send + 'static>(
+        &self,
+        intent: &'static str,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let change = self.changes.begin();
+        let counted = move |tx: &Transaction<'_>| f(tx).map(|outcome| (outcome, change));
+        Ok(self.write_quietly(intent, counted).await?.0)
+    }
+
+    /// The same for what changes nobody's rights.
+    async fn write_quietly<T: Send + 'static>(
         &self,
         intent: &'static str,
         f: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,

@@ -114,7 +114,7 @@ impl SessionStore for SqliteStore {
     }
 
     async fn touch_session(&self, id: SessionId, at: Timestamp) -> Result<()> {
-        self.write("touch_session", move |tx| {
+        self.write_quietly("touch_session", move |tx| {
             tx.prepare_cached("UPDATE sessions SET last_seen_at = ?2 WHERE id = ?1 AND last_seen_at < ?2")?
                 .execute(params![id.blob(), millis(at)])?;
             Ok(())

@@ -125,7 +125,7 @@ impl TokenStore for SqliteStore {
     }
 
     async fn touch_token(&self, id: ApiTokenId, at: Timestamp) -> Result<()> {
-        self.write("touch_token", move |tx| {
+        self.write_quietly("touch_token", move |tx| {
             tx.prepare_cached(
                 "UPDATE api_tokens SET last_used_at = ?2 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
             )?

@@ -15,8 +15,8 @@ use crate::domain::text::fold;
 use crate::domain::user::{DirectoryLink, User, UserStatus};
 use crate::store::sqlite::names::Name;
 use crate::store::sqlite::rows::{self, Columns, Id, by_ids, first, json, millis, opt_json, opt_millis, select};
-use crate::store::sqlite::{SqliteStore, account, audit, grants, link, mail, session, user_list};
-use crate::store::{FailureKey, Result, StoreError, UserStore};
+use crate::store::sqlite::{SqliteStore, account, audit, grants, history, link, mail, session, user_list};
+use crate::store::{FailureKey, Newest, Result, StoreError, UserStore, UserWithLogins};
 
 pub(super) const REVISION: &str = "SELECT revision FROM users WHERE id = ?";
 
@@ -334,6 +334,32 @@ impl UserStore for SqliteStore {
         let (filters, page) = (user_list::conditions(filters), page.clone());
         self.read("users", move |tx| user_list::pages(tx, &filters, order, &page))
             .await
+    }
+
+    async fn users_with_logins(
+        &self,
+        filters: &[UserFilter],
+        order: UserOrder,
+        page: &PageRequest,
+        newest: Newest,
+    ) -> Result<Vec<Page<UserWithLogins>>> {
+        let (filters, page) = (user_list::conditions(filters), page.clone());
+        self.read("users_with_logins", move |tx| {
+            let with_logins = |page: Page<User>| {
+                let with = |user: User| {
+                    let events = history::newest_of(tx, user.id, newest)?;
+                    Ok((user, events))
+                };
+                let items: Result<Vec<UserWithLogins>> = page.items.into_iter().map(with).collect();
+                Ok(Page {
+                    items: items?,
+                    has_more: page.has_more,
+                })
+            };
+            let pages = user_list::pages(tx, &filters, order, &page)?;
+            pages.into_iter().map(with_logins).collect()
+        })
+        .await
     }
 
     async fn count_users(&self, filters: &[UserFilter]) -> Result<Vec<u64>> {

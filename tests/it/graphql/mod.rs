@@ -26,3 +26,4 @@ mod two_gateways;
 mod users;
 mod ways_in;
 mod writing;
+mod written;

@@ -347,6 +347,11 @@ pub fn graphql(address: SocketAddr, body: &Value) -> Value {
 
 /// The whole answer to a GraphQL request with that token; `None` when the server went away first.
 pub fn graphql_as(address: SocketAddr, token: Option<&str>, body: &Value) -> Option<Value> {
+    serde_json::from_str(&graphql_text(address, token, body)?).ok()
+}
+
+/// The same, as it was written.
+pub fn graphql_text(address: SocketAddr, token: Option<&str>, body: &Value) -> Option<String> {
     let body = body.to_string();
     let bearer = token
         .map(|t| format!("Authorization: Bearer {t}\r\n"))
@@ -358,7 +363,7 @@ pub fn graphql_as(address: SocketAddr, token: Option<&str>, body: &Value) -> Opt
     );
     let answer = exchange(address, &request)?;
     let (_, json) = answer.split_once("\r\n\r\n")?;
-    serde_json::from_str(json).ok()
+    Some(json.to_owned())
 }
 
 /// The token of a sign-in that must succeed.

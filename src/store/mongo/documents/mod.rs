@@ -17,7 +17,7 @@ pub(super) use mail::{AccessLinkDocument, MailDocument, MarkDocument};
 pub(super) use session::SessionDocument;
 pub(super) use tenancy::{AccountDocument, GroupDocument, RoleDocument};
 pub(super) use token::TokenDocument;
-pub(super) use user::{PasswordDocument, USER_HIDDEN, UserDocument};
+pub(super) use user::{PasswordDocument, USER_HIDDEN, USER_PASSWORD, UserDocument};
 
 use std::net::IpAddr;
 

@@ -12,9 +12,12 @@ use crate::domain::login::Login;
 use crate::domain::mail::Subscription;
 use crate::domain::text::fold;
 use crate::domain::user::{DirectoryLink, DisabledBy, Email, Notifications, User, UserStatus};
+use crate::store::UserWithLogins;
 
 /// What reading a user leaves out: the hashes are for signing in only, and the last sign-ins are most of the bytes.
 pub(in super::super) const USER_HIDDEN: [&str; 2] = ["password", "recent"];
+/// What it leaves out when the last sign-ins are wanted too.
+pub(in super::super) const USER_PASSWORD: [&str; 1] = ["password"];
 
 /// [`User`] with everything else that its document holds. Absent values are null rather than left out, so that replacing
 /// the fields of a stored user clears them.
@@ -225,6 +228,13 @@ impl From<&User> for UserDocument {
             password: None,
             recent: Vec::new(),
         }
+    }
+}
+
+impl From<UserDocument> for UserWithLogins {
+    fn from(mut user: UserDocument) -> Self {
+        let recent = std::mem::take(&mut user.recent);
+        (user.into(), recent.into_iter().map(Into::into).collect())
     }
 }
 

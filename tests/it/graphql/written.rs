@@ -1,0 +1,141 @@
+//! Lists that are written straight say the same, to the byte, as the library does field by field.
+
+use serde_json::{Value, json};
+
+use crate::support::mongod::fresh_database;
+use crate::support::process::{Doorward, Serving, graphql_text, token};
+
+const PASSWORD: &str = "plaited harbour 94 velvet";
+
+/// A mutation beside a query that is never run: the request goes field by field, as each could meet a session that must
+/// change its password.
+const FIELD_BY_FIELD: &str = " mutation Unused { signOut { userErrors { code } } }";
+
+/// Everything that is plain, and every way to say it.
+const STRAIGHT: &[&str] = &[
+    include_str!("../../../benches/dashboard.graphql"),
+    "query Q($first: Int!) { users(first: $first) { nodes { id login firstName lastName email language phone status
+        disabledBy lockedUntil mustChangePassword hasPassword passwordChangedAt isMaster isLdap createdAt updatedAt revision
+        __typename } totalCount __typename } }",
+    "query Q($first: Int!) { users(first: $first, orderBy: {field: LAST_LOGIN, direction: DESC}) { edges { cursor __typename
+        node { lastLogin { id at attemptedLogin outcome method ip browser operatingSystem device userAgent detail
+        impersonatorName location { country countryCode city latitude longitude __typename } __typename } } }
+        pageInfo { hasNextPage hasPreviousPage startCursor endCursor __typename } } }",
+    "query Q($first: Int!) { users(last: $first) { edges { node { b: login a: login
+        roles { id name description permissions createdAt updatedAt revision __typename }
+        groups { __typename id name description isMain createdAt updatedAt revision } } } } }",
+    // Fields under one key come together, in the place of the first.
+    "query Q($first: Int!) { users(first: $first) { edges { node { login } } nodes { login } edges { cursor node { id ...More } }
+        pageInfo { endCursor } pageInfo { hasNextPage } } }
+     fragment More on User { login roles { name } ... on Node { id } ... { email roles { id } } ...Again }
+     fragment Again on User { login firstName }",
+    // Several histories of one user, each with its own length; nothing at all; what is skipped.
+    "query Q($first: Int!, $three: Int = 3, $no: Boolean = false) { users(first: $first) { nodes {
+        one: loginHistory(first: 1) { nodes { at } pageInfo { hasNextPage endCursor } }
+        three: loginHistory(first: $three, after: null) { edges { cursor node { id } } }
+        none: loginHistory(first: 0) { nodes { id } pageInfo { hasNextPage } }
+        nine: loginHistory(first: 9) { nodes { id } } login @skip(if: true) email @include(if: $no) phone @skip(if: $no) } } }",
+    "query Q($first: Int!) { roles(first: $first) { totalCount edges { cursor node { name permissions } } } }",
+    "query Q($first: Int!) { groups(first: $first) { nodes { name isMain } } }",
+    "query Q($first: Int!) { loginEvents(first: $first, filter: {outcomes: [SUCCESS]}) { totalCount edges { cursor node { id
+        ip location { city } } } } }",
+    "query Q($first: Int!) { users(first: $first, filter: {login: \"nobody-of-that-name\"}) { edges { node { login } }
+        pageInfo { hasNextPage endCursor } totalCount } }",
+];
+
+/// What is to be waited for, or can fail by itself.
+const USUAL: &[&str] = &[
+    "query Q($first: Int!) { users(first: $first) { nodes { login account { name } qualifiedLogin } } }",
+    "query Q($first: Int!) { users(first: $first) { nodes { loginHistory(first: 2) { totalCount nodes { id } } } } }",
+    "query Q($first: Int!) { users(first: $first) { nodes { loginHistory(first: 2) { nodes { user { login } } } } } }",
+    "query Q($first: Int!) { users(first: $first) { nodes { loginHistory(first: 200) { nodes { id } } } } }",
+    "query Q($first: Int!) { users(first: $first) { nodes { loginHistory(first: 201) { nodes { id } } } } }",
+    "query Q($first: Int!) { users(first: $first) { nodes { loginHistory(last: 2) { nodes { id } } } } }",
+    "query Q($first: Int!) { users(first: $first) { nodes { loginHistory(first: 2, filter: {outcomes: [SUCCESS]}) { nodes { id } } } } }",
+    "query Q($first: Int!) { users(first: $first) { nodes { avatarUrl(size: 1) } } }",
+];
+
+#[test]
+fn lists_of_the_embedded_store_are_the_same_either_way() {
+    check(&Doorward::new());
+}
+
+#[test]
+fn lists_of_mongodb_are_the_same_either_way() {
+    let database = fresh_database();
+    check(&Doorward::over(&database.url));
+}
+
+fn check(doorward: &Doorward) {
+    let seed = [
+        "seed",
+        "--accounts",
+        "2",
+        "--users",
+        "60",
+        "--logins-per-user",
+        "12",
+        "--password-stdin",
+    ];
+    doorward.run_with_input(&seed, PASSWORD).succeeds();
+    for (login, master) in [
+        ("reader@acct000", true),
+        ("root@system", true),
+        ("plain@acct000", false),
+    ] {
+        let mut create = vec!["user", "create", login, "--password-stdin"];
+        create.extend(master.then_some("--master"));
+        doorward.run_with_input(&create, PASSWORD).succeeds();
+    }
+    let mut server = doorward.serve(&["serve", "--log", "doorward::graphql=trace"]);
+    for (login, sees_history) in [
+        ("reader@acct000", true),
+        ("root@system", true),
+        ("plain@acct000", false),
+    ] {
+        let token = token(server.address, login, PASSWORD);
+        for query in STRAIGHT {
+            let straight = compare(&mut server, &token, query);
+            assert!(straight || !sees_history, "{login}: {query}");
+        }
+        for query in USUAL {
+            assert!(!compare(&mut server, &token, query), "{login}: {query}");
+        }
+    }
+}
+
+/// Asks both ways; says whether the answer was written straight.
+#[track_caller]
+fn compare(server: &mut Serving, token: &str, query: &str) -> bool {
+    let name = query.trim_start().strip_prefix("query ").unwrap();
+    let name = name.split('(').next().unwrap();
+    let list = ["users", "roles", "groups", "loginEvents"]
+        .into_iter()
+        .find(|field| query.contains(&format!("{{ {field}(")) || query.contains(&format!("{{\n  {field}(")))
+        .map(|field| match field {
+            "users" => "list=UserConnection straight=",
+            "roles" => "list=RoleConnection straight=",
+            "groups" => "list=GroupConnection straight=",
+            _ => "list=LoginEventConnection straight=",
+        })
+        .unwrap();
+    let told = |server: &mut Serving| -> Vec<bool> {
+        let ways = server.stderr().match_indices(list).map(|(at, _)| at + list.len());
+        let ways: Vec<usize> = ways.collect();
+        ways.into_iter()
+            .map(|at| server.stderr()[at..].starts_with("true"))
+            .collect()
+    };
+    let before = told(server).len();
+    let ask = |query: &str| {
+        let body: Value = json!({ "query": query, "operationName": name, "variables": { "first": 7 } });
+        graphql_text(server.address, Some(token), &body).unwrap()
+    };
+    let (whole, by_field) = (ask(query), ask(&format!("{query}{FIELD_BY_FIELD}")));
+    assert_eq!(whole, by_field, "{query}");
+    // One line for each way, through a pipe.
+    server.wait_until(|server| told(server).len() >= before + 2);
+    let ways = told(server).split_off(before);
+    assert!(!ways[1], "a mutation is beside it: {query}");
+    ways[0]
+}
