@@ -8,9 +8,9 @@ use super::sample::{Maker, at, full_origin, origin, password, token};
 use crate::domain::ids::{LoginEventId, UserId};
 use crate::domain::login_event::{Impersonator, LoginEvent, LoginMethod, LoginOutcome};
 use crate::domain::page::{PageRequest, Take};
-use crate::domain::query::{Direction, LoginEventFilter, login_event_position};
+use crate::domain::query::{Direction, LoginEventFilter, UserFilter, UserOrder, login_event_position};
 use crate::domain::user::User;
-use crate::store::{Failures, Flood, LoginCounts, LoginRecord, NewPerson, Store};
+use crate::store::{Failures, Flood, LoginCounts, LoginRecord, NewPerson, Newest, Store};
 
 pub(crate) async fn reads_back_whole(store: Arc<dyn Store>) {
     let mut make = Maker::default();
@@ -247,9 +247,9 @@ pub(crate) async fn is_paged_under_new_sign_ins(store: Arc<dyn Store>) {
     assert!(signing_in.await.unwrap() > 0);
 }
 
-pub(crate) async fn gives_the_recent_ones_of_many_users(store: Arc<dyn Store>) {
-    let mut make = Maker::default();
-    let acme = make.stored_account(&store, "acme").await;
+/// A hundred users with up to sixteen sign-ins each.
+async fn signed_in(store: &Arc<dyn Store>, make: &mut Maker) -> Vec<NewPerson> {
+    let acme = make.stored_account(store, "acme").await;
     let mut people = Vec::new();
     for n in 0..100_i64 {
         let user = make.user(acme.id, &format!("user{n}"));
@@ -274,6 +274,66 @@ pub(crate) async fn gives_the_recent_ones_of_many_users(store: Arc<dyn Store>) {
         });
     }
     store.insert_people(&people).await.unwrap();
+    people
+}
+
+pub(crate) async fn comes_with_a_page_of_users(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let people = signed_in(&store, &mut make).await;
+    let account = Some(people[0].user.account);
+    let whole = UserFilter {
+        account,
+        ..UserFilter::default()
+    };
+    let one = UserFilter {
+        login: Some("user33".to_owned()),
+        ..whole.clone()
+    };
+    let nobody = UserFilter {
+        login: Some("nobody".to_owned()),
+        ..whole.clone()
+    };
+    let page = PageRequest::first(60);
+    for filters in [&[whole.clone()][..], &[one, nobody, whole]] {
+        for (limit, not_before) in [(5, at(0)), (10, at(10)), (1, at(0)), (3, at(500)), (0, at(0))] {
+            let newest = Newest { limit, not_before };
+            let order = UserOrder::DEFAULT;
+            let found = store.users_with_logins(filters, order, &page, newest).await.unwrap();
+            let alone = store.users(filters, order, &page).await.unwrap();
+            assert_eq!(found.len(), alone.len());
+            for (found, alone) in found.into_iter().zip(alone) {
+                assert_eq!(found.has_more, alone.has_more);
+                let ids: Vec<UserId> = alone.items.iter().map(|user| user.id).collect();
+                let mut recent = store.recent_login_events(&ids, limit, not_before).await.unwrap();
+                let expected: Vec<_> = alone
+                    .items
+                    .into_iter()
+                    .map(|user| (user.clone(), recent.remove(&user.id).unwrap_or_default()))
+                    .collect();
+                assert_eq!(found.items, expected, "{limit} {not_before}");
+            }
+        }
+    }
+    assert!(
+        store
+            .users_with_logins(
+                &[],
+                UserOrder::DEFAULT,
+                &page,
+                Newest {
+                    limit: 1,
+                    not_before: at(0)
+                }
+            )
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+pub(crate) async fn gives_the_recent_ones_of_many_users(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let people = signed_in(&store, &mut make).await;
     let nobody = UserId::from_uuid(make.uuid());
     let asked: Vec<_> = people.iter().map(|p| p.user.id).chain([nobody]).collect();
     for (limit, not_before) in [

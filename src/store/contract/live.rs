@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::sample::{Maker, at, full_origin, password, token};
 use crate::domain::login_event::{LoginEvent, LoginOutcome};
+use crate::domain::user::User;
 use crate::store::{Failures, Flood, LoginRecord, LoginWatch, Missed, NewPerson, Store, StoreError};
 
 /// Long enough for a busy machine.
@@ -194,4 +195,39 @@ pub(crate) async fn end_with_the_store(store: Arc<dyn Store>) {
         .await
         .expect("a close in time");
     ends(&mut watch).await;
+}
+
+pub(crate) async fn are_no_changes_of_rights_but_what_changes_them_is(store: Arc<dyn Store>) {
+    let mut make = Maker::default();
+    let mut seen = store.changes();
+    let mut grew = |store: &Arc<dyn Store>| {
+        let before = std::mem::replace(&mut seen, store.changes());
+        seen > before
+    };
+    let acme = make.stored_account(&store, "acme").await;
+    assert!(grew(&store), "an account");
+    let ann = make.stored_user(&store, &acme, "ann").await;
+    assert!(grew(&store), "a user");
+    let record = make.sign_in(&ann, 1, token(1));
+    let session = record.opened.as_ref().unwrap().session.id;
+    store.record_login(&record).await.unwrap();
+    let refusal = make.refusal(&ann, 2, Failures::Unchanged);
+    store.record_login(&refusal).await.unwrap();
+    store.touch_session(session, at(3)).await.unwrap();
+    assert!(!grew(&store), "signing in and being here");
+    let stale = User {
+        revision: ann.revision + 7,
+        ..ann.clone()
+    };
+    let audit = make.entry(acme.id);
+    assert!(store.update_user(&stale, ann.revision + 6, &audit, &[]).await.is_err());
+    grew(&store); // what was refused may count
+    let changed = User {
+        revision: ann.revision + 1,
+        ..ann.clone()
+    };
+    store.update_user(&changed, ann.revision, &audit, &[]).await.unwrap();
+    assert!(grew(&store), "a user's change");
+    store.end_session(session).await.unwrap();
+    assert!(grew(&store), "the end of a session");
 }

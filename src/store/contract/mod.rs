@@ -81,6 +81,7 @@ macro_rules! contract_suite {
             }
             history {
                 reads_back_whole, is_filtered_and_paged, is_paged_under_new_sign_ins, gives_the_recent_ones_of_many_users,
+                comes_with_a_page_of_users,
                 adds_up_floods, survives_its_user, is_counted_between_edges,
             }
             leases {
@@ -97,6 +98,7 @@ macro_rules! contract_suite {
                 are_told_of_whole_once_and_in_order, are_told_to_each_from_its_beginning_on,
                 are_each_told_of_when_many_come_at_once, are_not_told_of_unless_they_are_recorded,
                 are_told_of_once_for_a_flood, are_said_to_be_missed_by_the_slow, end_with_the_store,
+                are_no_changes_of_rights_but_what_changes_them_is,
             }
             logins {
                 find_a_candidate, open_a_session, keep_revision_and_time_of_change, replace_the_hash,

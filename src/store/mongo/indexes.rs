@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use mongodb::bson::{Document, doc};
-use mongodb::error::{Error, ErrorKind};
+use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 
@@ -53,12 +53,18 @@ use collections::{
     REPORT_MARKS, ROLES, SESSIONS, USERS,
 };
 
-/// The server's codes for "somebody else is just making this", after which asking again finds it made.
-const BEING_MADE: [i32; 4] = [
-    48,  // NamespaceExists
-    117, // ConflictingOperationInProgress
-    249, // IndexBuildAlreadyInProgress
-    276, // IndexBuildAborted
+/// The server's codes for "somebody else is just at work on this", after which asking again finds it done.
+const AT_WORK: [i32; 10] = [
+    24,    // LockTimeout
+    46,    // LockBusy
+    48,    // NamespaceExists
+    112,   // WriteConflict
+    117,   // ConflictingOperationInProgress
+    175,   // QueryPlanKilled
+    246,   // SnapshotUnavailable
+    249,   // IndexBuildAlreadyInProgress
+    276,   // IndexBuildAborted
+    11601, // Interrupted
 ];
 const TRIES: u32 = 10;
 
@@ -272,23 +278,38 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
 pub(super) async fn create(database: &Database) -> Result<(), Error> {
     let each = wanted().into_iter().map(|(name, models)| async move {
         let collection = database.collection::<Document>(name);
-        let mut tried = 1;
+        let mut tried = 0;
         loop {
             round_trip("createIndexes");
             match collection.create_indexes(models.clone()).await {
-                Err(error) if tried < TRIES && is_being_made(&error) => {
-                    tokio::time::sleep(Duration::from_millis(100) * tried).await;
-                    tried += 1;
-                }
-                outcome => return outcome.map(drop),
+                Err(error) => wait_for_others(&mut tried, error).await?,
+                Ok(_) => return Ok(()),
             }
         }
     });
     try_join_all(each).await.map(drop)
 }
 
-fn is_being_made(error: &Error) -> bool {
-    matches!(error.kind.as_ref(), ErrorKind::Command(e) if BEING_MADE.contains(&e.code))
+/// After a failure in what several processes may do at once as they start: waits a moment where another one was in the way,
+/// so that it can be tried again.
+///
+/// # Errors
+/// The failure itself, when waiting is of no use.
+pub(super) async fn wait_for_others(tried: &mut u32, error: Error) -> Result<(), Error> {
+    *tried += 1;
+    if *tried == TRIES || !is_at_work(&error) {
+        return Err(error);
+    }
+    tokio::time::sleep(Duration::from_millis(100) * *tried).await;
+    Ok(())
+}
+
+fn is_at_work(error: &Error) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::Command(e) => AT_WORK.contains(&e.code),
+        ErrorKind::Write(WriteFailure::WriteError(e)) => AT_WORK.contains(&e.code),
+        _ => false,
+    }
 }
 
 /// What is missing or different, each in a few words; nothing when all is well. Also says how many were looked at.

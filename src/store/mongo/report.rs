@@ -7,7 +7,7 @@ use mongodb::options::Hint;
 use mongodb::{ClientSession, Collection};
 
 use super::documents::{At, Id, MarkDocument, USER_HIDDEN, UserDocument, array, word};
-use super::indexes::USERS_EXPIRING;
+use super::indexes::{self, USERS_EXPIRING};
 use super::lists::{one_answer, stored, without};
 use super::transaction::{Halt, READ_LIMIT, bounded};
 use super::{MongoStore, round_trip};
@@ -30,11 +30,15 @@ pub(super) async fn backfill(users: &Collection<UserDocument>) -> std::result::R
     let address = doc! { "$ifNull": ["$notifications.email", "$email", Bson::Null] };
     let is_reached = doc! { "$and": [{ "$eq": ["$status", active] }, { "$ne": [address, Bson::Null] }] };
     let wants = doc! { "$cond": [is_reached, { "$concatArrays": each.to_vec() }, []] };
-    round_trip("update");
-    users
-        .update_many(lacking_wants(), vec![doc! { "$set": { "wants": wants } }])
-        .await
-        .map(drop)
+    let mut tried = 0;
+    loop {
+        round_trip("update");
+        let change = vec![doc! { "$set": { "wants": &wants } }];
+        match users.update_many(lacking_wants(), change).await {
+            Err(error) => indexes::wait_for_others(&mut tried, error).await?,
+            Ok(_) => return Ok(()),
+        }
+    }
 }
 
 /// Users from before there were `wants`.

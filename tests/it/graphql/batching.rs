@@ -45,7 +45,10 @@ fn check(doorward: &Doorward) {
     let one = cost(&owner, dashboard, 1);
     assert_eq!(cost(&owner, dashboard, 50), one);
     assert_eq!(cost(&owner, dashboard, 200), one);
-    assert!(one <= 6, "{one} calls: who asks, users, roles, groups, history");
+    assert_eq!(
+        one, 1,
+        "the users with their sign-ins; who asks, roles and groups are remembered"
+    );
 
     // Lists within lists, each with arguments and a count of its own.
     let lists = "query($first: Int!) { users(first: $first) { totalCount nodes {
@@ -64,9 +67,19 @@ fn check(doorward: &Doorward) {
     assert_eq!(cost(&root, accounts, 1), cost(&root, accounts, 3));
 }
 
-/// How many calls one request makes.
+/// How many calls a request makes right after the same one, so that who asks, roles and groups are remembered. That lasts a
+/// second, which a machine that is busy with other tests may not keep: the least of a few tries counts.
 fn cost(server: &mut Serving, token: &str, query: &str, first: u32) -> usize {
-    let before = calls(server);
+    let costs = (0..4).map(|_| {
+        ask(server, token, query, first);
+        let before = calls(server);
+        ask(server, token, query, first);
+        calls(server) - before
+    });
+    costs.min().unwrap()
+}
+
+fn ask(server: &Serving, token: &str, query: &str, first: u32) {
     let body = json!({ "query": query, "variables": { "first": first } });
     let answer = graphql_as(server.address, Some(token), &body).unwrap();
     assert!(answer.get("errors").is_none(), "{answer:#}");
@@ -77,7 +90,6 @@ fn cost(server: &mut Serving, token: &str, query: &str, first: u32) -> usize {
         .and_then(Value::as_array)
         .unwrap();
     assert_eq!(rows.len(), first as usize, "{query}");
-    calls(server) - before
 }
 
 /// How many calls there are in the log, once it has come to rest.

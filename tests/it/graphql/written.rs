@@ -37,7 +37,7 @@ const STRAIGHT: &[&str] = &[
         nine: loginHistory(first: 9) { nodes { id } } login @skip(if: true) email @include(if: $no) phone @skip(if: $no) } } }",
     "query Q($first: Int!) { roles(first: $first) { totalCount edges { cursor node { name permissions } } } }",
     "query Q($first: Int!) { groups(first: $first) { nodes { name isMain } } }",
-    "query Q($first: Int!) { loginEvents(first: $first, filter: {outcomes: [SUCCESS]}) { totalCount edges { cursor node { id
+    "query Q($first: Int!) { loginHistory(first: $first, filter: {outcomes: [SUCCESS]}) { totalCount edges { cursor node { id
         ip location { city } } } } }",
     "query Q($first: Int!) { users(first: $first, filter: {login: \"nobody-of-that-name\"}) { edges { node { login } }
         pageInfo { hasNextPage endCursor } totalCount } }",
@@ -109,7 +109,7 @@ fn check(doorward: &Doorward) {
 fn compare(server: &mut Serving, token: &str, query: &str) -> bool {
     let name = query.trim_start().strip_prefix("query ").unwrap();
     let name = name.split('(').next().unwrap();
-    let list = ["users", "roles", "groups", "loginEvents"]
+    let list = ["users", "roles", "groups", "loginHistory"]
         .into_iter()
         .find(|field| query.contains(&format!("{{ {field}(")) || query.contains(&format!("{{\n  {field}(")))
         .map(|field| match field {

@@ -202,11 +202,10 @@ fn serve(mut command: Command, address: SocketAddr) -> Serving {
         .stdin(Stdio::null());
     let mut serving = Serving::new(command.spawn().unwrap(), address);
     serving.wait_until(|serving| {
-        assert!(
-            serving.child.try_wait().unwrap().is_none(),
-            "it ended: {}",
-            serving.stderr()
-        );
+        if let Some(status) = serving.child.try_wait().unwrap() {
+            serving.stderr.drain();
+            panic!("it ended, {status}: {}", serving.stderr());
+        }
         get(address, "/healthz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
     });
     serving
