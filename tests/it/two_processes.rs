@@ -18,6 +18,8 @@ on_both_stores!(
     a_disabled_users_session_is_refused_by_the_other,
     a_frozen_account_is_refused_by_the_other,
     a_revoked_token_is_refused_by_the_other,
+    a_renamed_role_shows_at_the_other,
+    last_sign_ins_are_the_same_at_both_however_they_come,
     a_sign_in_at_one_reaches_a_subscriber_at_the_other,
     wrong_passwords_spread_over_both_lock_and_one_unlocks_both,
     guesses_sent_at_once_over_both_pass_no_lock,
@@ -194,6 +196,63 @@ async fn closes(socket: &mut Socket, since: Instant) {
 async fn id(process: &Process, token: &str, login: &str) -> Value {
     let query = format!("{{ user(login: \"{login}\") {{ id }} }}");
     process.data(token, &query).await["user"]["id"].clone()
+}
+
+/// What a list says of ann's roles.
+async fn roles_of_ann(process: &Process, token: &str) -> Value {
+    let query = "{ users(filter: {login: \"ann\"}) { nodes { roles { name } } } }";
+    process.data(token, query).await["users"]["nodes"][0]["roles"].clone()
+}
+
+/// Whoever renames sees it at once, though roles are remembered; the other in time, and never anything older again.
+async fn a_renamed_role_shows_at_the_other(backend: Backend) {
+    let pair = Pair::start(backend, &[]);
+    let token = pair.here.sign_in("owner@acme").await;
+    let input = json!({ "name": "role 0", "permissions": ["users:read"] });
+    let (made, _) = pair.here.change(&token, "createRole", input, "role { id }").await;
+    let (role, ann) = (&made["role"]["id"], id(&pair.here, &token, "ann@acme").await);
+    let input = json!({ "id": ann, "roles": [role] });
+    pair.here.change(&token, "updateUser", input, "user { id }").await;
+    for n in 1..=6 {
+        let (one, other) = (pair.in_turn(n), pair.in_turn(n + 1));
+        // Both remember what it was called.
+        for process in pair.both() {
+            roles_of_ann(process, &token).await;
+        }
+        let new = json!([{ "name": format!("role {n}") }]);
+        let input = json!({ "id": role, "name": format!("role {n}") });
+        let (_, since) = one.change(&token, "updateRole", input, "role { id }").await;
+        assert_eq!(roles_of_ann(one, &token).await, new);
+        while roles_of_ann(other, &token).await != new {
+            assert!(since.elapsed() < NOTICED);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(roles_of_ann(other, &token).await, new);
+    }
+}
+
+/// They stand beside the user, and come from both processes at once.
+async fn last_sign_ins_are_the_same_at_both_however_they_come(backend: Backend) {
+    let pair = Pair::start(backend, &[]);
+    let token = pair.here.sign_in("owner@acme").await;
+    let signing_in = (0..24).map(|n| pair.in_turn(n).sign_in("ann@acme"));
+    join_all(signing_in).await;
+    let beside =
+        "users(filter: {login: \"ann\"}) { nodes { lastLogin { id } loginHistory(first: 9) { nodes { id at } } } }";
+    let history = format!(
+        "loginHistory(first: 9, filter: {{user: {}}}) {{ nodes {{ id at }} }}",
+        id(&pair.here, &token, "ann@acme").await
+    );
+    let query = format!("{{ {beside} {history} }}");
+    let (here, there) = (
+        pair.here.data(&token, &query).await,
+        pair.there.data(&token, &query).await,
+    );
+    assert_eq!(here, there);
+    let ann = &here["users"]["nodes"][0];
+    assert_eq!(ann["loginHistory"], here["loginHistory"]);
+    assert_eq!(ann["lastLogin"]["id"], here["loginHistory"]["nodes"][0]["id"]);
+    assert_eq!(ann["loginHistory"]["nodes"].as_array().map(Vec::len), Some(9));
 }
 
 async fn a_revoked_session_is_refused_by_the_other(backend: Backend) {
