@@ -18,6 +18,8 @@ fn a_page_costs_mongodb_the_same_whatever_its_size() {
     check(&Doorward::over(&database.url));
 }
 
+/// Who asks, roles and groups are remembered for a second.
+const REMEMBERED: Duration = Duration::from_millis(1100);
 const PASSWORD: &str = "plaited harbour 94 velvet";
 
 fn check(doorward: &Doorward) {
@@ -41,13 +43,18 @@ fn check(doorward: &Doorward) {
     let root = token(server.address, "root@system", PASSWORD);
 
     let dashboard = include_str!("../../../benches/dashboard.graphql");
+    let again = cost_again(&mut server, &owner, dashboard, 50);
+    assert_eq!(
+        again, 1,
+        "the users with their sign-ins; who asks, roles and groups are remembered"
+    );
     let mut cost = |token: &str, query: &str, first: u32| cost(&mut server, token, query, first);
     let one = cost(&owner, dashboard, 1);
     assert_eq!(cost(&owner, dashboard, 50), one);
     assert_eq!(cost(&owner, dashboard, 200), one);
-    assert_eq!(
-        one, 1,
-        "the users with their sign-ins; who asks, roles and groups are remembered"
+    assert!(
+        one <= 4,
+        "{one} calls: who asks, users with their sign-ins, roles, groups"
     );
 
     // Lists within lists, each with arguments and a count of its own.
@@ -67,17 +74,25 @@ fn check(doorward: &Doorward) {
     assert_eq!(cost(&root, accounts, 1), cost(&root, accounts, 3));
 }
 
-/// How many calls a request makes right after the same one, so that who asks, roles and groups are remembered. That lasts a
-/// second, which a machine that is busy with other tests may not keep: the least of a few tries counts.
+/// How many calls a request makes when nothing is remembered.
 fn cost(server: &mut Serving, token: &str, query: &str, first: u32) -> usize {
-    let costs = (0..4).map(|_| {
+    std::thread::sleep(REMEMBERED);
+    let before = calls(server).len();
+    ask(server, token, query, first);
+    calls(server).len() - before
+}
+
+/// How many it makes right after the same one. A machine that is busy with other tests may be too slow for that, so the
+/// least of a few tries counts.
+fn cost_again(server: &mut Serving, token: &str, query: &str, first: u32) -> usize {
+    let costs = (0..5).map(|_| {
         ask(server, token, query, first);
         let before = calls(server);
         ask(server, token, query, first);
         calls(server).split_off(before.len())
     });
     let least = costs.min_by_key(Vec::len).unwrap();
-    eprintln!("first: {first}: {least:#?}"); // shown when the test fails
+    eprintln!("{least:#?}"); // shown when the test fails
     least.len()
 }
 
