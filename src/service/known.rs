@@ -133,7 +133,8 @@ impl Services {
             return Ok(Some(identity));
         }
         let found = self.store.identity(hash).await?;
-        if let Some(identity) = &found {
+        // Whoever must change the password does so now, and may go on at another process at once.
+        if let Some(identity) = found.as_ref().filter(|found| !found.user.must_change_password) {
             self.known.sessions.put(*hash, identity.clone(), changes, now);
         }
         Ok(found)
