@@ -18,6 +18,9 @@ const REPLICA_SET: &str = "rs";
 /// Long enough for two busy cores; a healthy server is up after about a second.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
+/// A test's server needs no more; the default takes half of the memory.
+const CACHE_GB: f64 = 0.25;
+
 /// The URL, without a database, of the replica set that all tests share.
 ///
 /// # Panics
@@ -67,6 +70,7 @@ impl Drop for TestDatabase {
 pub struct PrivateMongod {
     folder: TempDir,
     replica_set: bool,
+    cache_gb: f64,
     port: u16,
     server: Option<Child>,
 }
@@ -77,6 +81,14 @@ impl PrivateMongod {
     /// # Panics
     /// When `DOORWARD_TEST_MONGOD` does not name the server's binary, or it does not come up.
     pub async fn start(replica_set: bool) -> Self {
+        Self::start_with_cache(replica_set, CACHE_GB).await
+    }
+
+    /// The same with a cache of so many gigabytes, for what measures.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub async fn start_with_cache(replica_set: bool, cache_gb: f64) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("mongod-")
             .tempdir()
@@ -84,6 +96,7 @@ impl PrivateMongod {
         let mut mongod = Self {
             folder,
             replica_set,
+            cache_gb,
             port: 0,
             server: None,
         };
@@ -155,8 +168,7 @@ impl PrivateMongod {
                 "127.0.0.1",
                 "--nounixsocket",
             ])
-            // The default cache takes half of the memory.
-            .args(["--wiredTigerCacheSizeGB", "0.25"])
+            .args(["--wiredTigerCacheSizeGB", &self.cache_gb.to_string()])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
             .args(["--setParameter", "enableTestCommands=1"])
             .stdin(Stdio::null())

@@ -227,7 +227,7 @@ fn run(mut command: Command, input: &str) -> Outcome {
 /// A server that runs; it is killed with the value.
 #[derive(Debug)]
 pub struct Serving {
-    child: Child,
+    pub child: Child,
     pub address: SocketAddr,
     stdout: Lines,
     stderr: Lines,
