@@ -13,7 +13,6 @@
 use std::process::ExitCode;
 
 use bench::Bench;
-use mimalloc::MiMalloc;
 use options::{Command, Options};
 
 mod bench;
@@ -30,10 +29,6 @@ mod site;
 #[allow(dead_code, unused_imports, unused_macros, reason = "tests use the rest of it")]
 mod support;
 mod table;
-
-/// The gateway's own, so that what it is compared to has it too.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match options::read(std::env::args().skip(1)) {

@@ -2,6 +2,7 @@
 
 pub mod context;
 mod cost;
+pub mod documents;
 pub mod error;
 mod guard;
 mod lists;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Executor, Request, Response, Schema, SchemaBuilder};
+use async_graphql::{Executor, Request, Response, Schema, SchemaBuilder, ValidationMode};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 
@@ -27,6 +28,7 @@ use crate::access::Principal;
 use crate::auth::SessionSecret;
 use crate::domain::login_event::EventOrigin;
 use crate::graphql::context::RequestState;
+use crate::graphql::documents::{RequestKey, Valid};
 use crate::graphql::guard::MustChangeGuard;
 use crate::graphql::mutation::Mutation;
 use crate::graphql::query::Query;
@@ -94,6 +96,9 @@ pub struct Api {
     services: Arc<Services>,
     presence: Presence,
     plain: DoorwardSchema,
+    /// The same for requests that were found valid before: only what they cost is looked at again.
+    known: DoorwardSchema,
+    valid: Arc<Valid>,
     /// The same with a look at every field, for sessions that must change their password.
     guarded: DoorwardSchema,
 }
@@ -120,6 +125,8 @@ impl Api {
             presence: Presence::new(Arc::clone(&services)),
             services,
             plain: limited().finish(),
+            known: limited().validation_mode(ValidationMode::Fast).finish(),
+            valid: Arc::default(),
             guarded: limited().extension(MustChangeGuard).finish(),
         }
     }
@@ -143,8 +150,17 @@ impl Api {
         let must_change = matches!(&*context.principal, Principal::Person(p) if p.must_change_password);
         let guarded = must_change || has_mutation(&mut request);
         let state = Arc::new(RequestState::new(Arc::clone(&self.services), context, guarded));
-        let schema = if guarded { &self.guarded } else { &self.plain };
+        let key = RequestKey::of(&request).filter(|_| !guarded);
+        let is_known = key.is_some_and(|key| self.valid.has(&key));
+        let schema = match (guarded, is_known) {
+            (true, _) => &self.guarded,
+            (false, true) => &self.known,
+            (false, false) => &self.plain,
+        };
         let mut response = schema.execute(request.data(Arc::clone(&state))).await;
+        if let Some(key) = key.filter(|_| !is_known && response.errors.is_empty()) {
+            self.valid.add(key);
+        }
         error::code_the_uncoded(&mut response.errors);
         let (cookie, retry_after, noted) = state.take_outcome();
         response.errors.extend(noted);

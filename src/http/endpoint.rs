@@ -90,6 +90,7 @@ async fn answer(
     } else {
         read(state, &parts.headers, body).await?
     };
+    state.parsed.parse(&mut query);
     let operation = params::operation(&mut query);
     if parts.method == Method::GET && !matches!(operation, None | Some(OperationType::Query)) {
         return Err(Refusal::method("POST", "GET is for queries only; send this by POST"));

@@ -48,6 +48,7 @@ pub use server::{HttpError, Tls, serve};
 
 use crate::config::{HttpConfig, LimitsConfig};
 use crate::domain::clock::{Entropy, EntropyError};
+use crate::graphql::documents::Parsed;
 use crate::origin::Origins;
 use metrics::Metrics;
 use observe::{REQUEST_ID, RequestIds};
@@ -101,6 +102,7 @@ pub struct HttpState {
     entropy: Arc<dyn Entropy>,
     sockets: Sockets,
     metrics: Arc<Metrics>,
+    parsed: Arc<Parsed>,
 }
 
 impl fmt::Debug for HttpState {
@@ -134,6 +136,7 @@ impl HttpState {
             entropy,
             sockets: Sockets::default(),
             metrics: Arc::new(Metrics::new(registry, Arc::clone(&directories))),
+            parsed: Arc::default(),
             directories,
         })
     }

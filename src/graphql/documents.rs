@@ -1,0 +1,143 @@
+//! Documents that come again and again: dashboards ask the same thing every few seconds, and reading the question takes
+//! longer than answering it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_graphql::Request;
+use async_graphql::parser::types::ExecutableDocument;
+use sha2::{Digest as _, Sha256};
+
+/// Longer queries are parsed each time.
+const LONGEST: usize = 16 * 1024;
+/// The most text of queries that is kept parsed, in bytes; a parsed query takes some ten times its text.
+const MOST_TEXT: usize = 1024 * 1024;
+/// The most requests that are known to be valid.
+const MOST_VALID: usize = 10_000;
+
+/// Queries that were parsed before. When there are too many, all of them are forgotten.
+#[derive(Debug, Default)]
+pub struct Parsed(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    text: usize,
+    documents: HashMap<String, Arc<ExecutableDocument>>,
+}
+
+impl Parsed {
+    /// Parses the request's query, or takes what the same text was parsed to before. What cannot be parsed is left to
+    /// whoever asks the request for its document.
+    pub fn parse(&self, request: &mut Request) {
+        if request.query.len() > LONGEST {
+            return;
+        }
+        // Nothing that is written under the lock can be left half done.
+        let known = {
+            let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.documents.get(&request.query).map(Arc::clone)
+        };
+        if let Some(document) = known {
+            request.set_parsed_query(ExecutableDocument::clone(&document));
+            return;
+        }
+        let Ok(document) = request.parsed_query() else {
+            return;
+        };
+        let document = Arc::new(document.clone());
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.text + request.query.len() > MOST_TEXT {
+            *kept = Kept::default();
+        }
+        kept.text += request.query.len();
+        kept.documents.insert(request.query.clone(), document);
+    }
+}
+
+/// Names a request: its query, which of its operations is meant, and its variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RequestKey([u8; 32]);
+
+impl RequestKey {
+    /// `None` for a request with files, which are not in its variables.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        if !request.uploads.is_empty() {
+            return None;
+        }
+        let variables = serde_json::to_vec(&request.variables).ok()?;
+        let mut digest = Sha256::new();
+        for part in [
+            request.query.as_bytes(),
+            request.operation_name.as_deref().unwrap_or_default().as_bytes(),
+            &variables,
+        ] {
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
+        }
+        Some(Self(digest.finalize().into()))
+    }
+}
+
+/// Requests that were found valid against the schema: that they are so does not change. When there are too many, all of
+/// them are forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Valid(Mutex<HashSet<RequestKey>>);
+
+impl Valid {
+    pub(super) fn has(&self, key: &RequestKey) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    pub(super) fn add(&self, key: RequestKey) {
+        let mut valid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if valid.len() >= MOST_VALID {
+            valid.clear();
+        }
+        valid.insert(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_graphql::Variables;
+
+    #[test]
+    fn a_query_is_parsed_once_and_forgotten_with_all_others() {
+        let parsed = Parsed::default();
+        let known = || parsed.0.lock().unwrap().documents.len();
+        for _ in 0..2 {
+            let mut request = Request::new("{ viewer { isMaster } }");
+            parsed.parse(&mut request);
+            assert_eq!(request.parsed_query().unwrap().operations.iter().count(), 1);
+            assert_eq!(known(), 1);
+        }
+        parsed.parse(&mut Request::new("{ viewer {"));
+        parsed.parse(&mut Request::new(format!("{{ viewer }} #{}", "x".repeat(LONGEST))));
+        assert_eq!(known(), 1, "neither what cannot be parsed nor what is too long");
+        let mut most = 1;
+        for n in 0..200 {
+            parsed.parse(&mut Request::new(format!(
+                "{{ viewer }} #{n}{}",
+                "x".repeat(LONGEST / 2)
+            )));
+            most = most.max(known());
+        }
+        assert!(most < MOST_TEXT / (LONGEST / 2) + 2 && known() < most, "{most}");
+    }
+
+    #[test]
+    fn a_request_is_another_when_anything_of_it_is() {
+        let request = |query: &str, operation: &str, first: i32| {
+            let variables = Variables::from_json(serde_json::json!({ "first": first }));
+            Request::new(query).operation_name(operation).variables(variables)
+        };
+        let key = |query: &str, operation: &str, first: i32| RequestKey::of(&request(query, operation, first)).unwrap();
+        let valid = Valid::default();
+        valid.add(key("a", "b", 1));
+        assert!(valid.has(&key("a", "b", 1)));
+        for other in [key("a", "b", 2), key("a", "", 1), key("ab", "", 1), key("b", "a", 1)] {
+            assert!(!valid.has(&other));
+        }
+    }
+}
