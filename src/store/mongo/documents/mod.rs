@@ -34,9 +34,21 @@ use crate::domain::login_event::{EventOrigin, Impersonator};
 use crate::store::{Result, StoreError};
 
 /// An identifier of any kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub(super) struct Id(mongodb::bson::Uuid);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        // The raw form: `Uuid`'s own goes through a map with base64 in it.
+        let bytes = match RawBsonRef::deserialize(deserializer)? {
+            RawBsonRef::Binary(binary) if binary.subtype == BinarySubtype::Uuid => binary.bytes.try_into().ok(),
+            _ => None,
+        };
+        let bytes = bytes.ok_or_else(|| de::Error::custom("a UUID was expected"))?;
+        Ok(Self(mongodb::bson::Uuid::from_bytes(bytes)))
+    }
+}
 
 impl From<uuid::Uuid> for Id {
     fn from(uuid: uuid::Uuid) -> Self {
