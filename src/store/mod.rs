@@ -80,6 +80,15 @@ pub struct StoreCheck {
     pub outcome: std::result::Result<String, String>,
 }
 
+/// What a bulk load brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// People and what they belong to.
+    People,
+    /// Their sign-ins too.
+    History,
+}
+
 /// What keeps a store itself in order.
 #[async_trait]
 pub trait Upkeep {
@@ -95,16 +104,13 @@ pub trait Upkeep {
     /// Adds people in bulk, without audit entries, for `seed`; all or nothing for one call. Logins must be unique.
     async fn insert_people(&self, people: &[NewPerson]) -> Result<()>;
 
-    /// A bulk load of people begins. A store may put off what slows it down, such as indexes on a history that is still
-    /// empty, until [`Self::end_load`], or the next start of any process if it never comes.
-    async fn begin_load(&self) -> Result<()> {
-        Ok(())
-    }
+    /// A bulk load begins. A store may work with more memory until [`Self::end_load`], and put off what slows it down: with
+    /// [`Load::History`], the indexes of a history that is still empty, until then, or the next start of any process if
+    /// that never comes.
+    async fn begin_load(&self, load: Load) -> Result<()>;
 
     /// The bulk load is over: whatever was put off is made up for.
-    async fn end_load(&self) -> Result<()> {
-        Ok(())
-    }
+    async fn end_load(&self) -> Result<()>;
 
     /// Lets go of the database: what was acknowledged is kept.
     async fn close(&self);

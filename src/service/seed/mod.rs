@@ -17,7 +17,7 @@ use crate::domain::ids::{AccountId, GroupId, RoleId, new_uuid};
 use crate::domain::password::PasswordPolicy;
 use crate::domain::role::{Permission, Role};
 use crate::service::{Caller, ErrorCode, Problem, Result, ServiceError, Services};
-use crate::store::NewPerson;
+use crate::store::{Load, NewPerson};
 
 use self::people::People;
 use self::tables::{DEPARTMENTS, DUTIES, PLACES, RANKS};
@@ -130,7 +130,7 @@ impl Services {
         let size = (BATCH_EVENTS / plan.logins_per_user.max(1)).clamp(1, BATCH_PEOPLE);
         let (full, batches) = mpsc::channel(1);
         let generating = tokio::task::spawn_blocking(move || generate(people, size, &full));
-        self.store.begin_load().await?;
+        self.store.begin_load(Load::History).await?;
         let loaded = stream::unfold(batches, |mut batches| async {
             batches.recv().await.map(|batch| (batch, batches))
         })

@@ -17,7 +17,7 @@ use crate::domain::account::AccountName;
 use crate::domain::ids::UserId;
 use crate::domain::text::hex;
 use crate::store::transfer::{Kind, Record};
-use crate::store::{Store, StoreError};
+use crate::store::{Load, Store, StoreError};
 
 /// The lease in the target of a copy that is not whole yet: the source's `system` account holds it.
 const LEASE: &str = "copy";
@@ -161,7 +161,7 @@ pub async fn copy_store(
             removed.insert(kind, copying.clear(kind).await?);
         }
     }
-    target(to.begin_load().await)?;
+    target(to.begin_load(Load::History).await)?;
     let mut written = HashMap::new();
     let mut outcome = Ok(());
     for kind in Kind::ALL {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Transaction, params};
 use crate::store::sqlite::connection::{self, MIGRATIONS, SCHEMA};
 use crate::store::sqlite::rows::millis;
 use crate::store::sqlite::{SqliteStore, history, user};
-use crate::store::{AccountStore as _, NewPerson, Result, Retention, StoreCheck, StoreError, Upkeep};
+use crate::store::{AccountStore as _, Load, NewPerson, Result, Retention, StoreCheck, StoreError, Upkeep};
 
 /// What `/readyz` waits for.
 const PING: Duration = Duration::from_secs(2);
@@ -111,6 +111,23 @@ impl Upkeep for SqliteStore {
             outcome,
         })
         .into()
+    }
+
+    async fn begin_load(&self, _: Load) -> Result<()> {
+        self.writer
+            .run(|connection| Ok(connection::LOAD.apply(connection)?))
+            .await
+    }
+
+    async fn end_load(&self) -> Result<()> {
+        self.writer
+            .run(|connection| {
+                connection::EVERYDAY.apply(connection)?;
+                connection.execute_batch("PRAGMA shrink_memory")?;
+                // The log would stay as long as it has become. Whoever still reads an older state of it may keep it so.
+                Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+            })
+            .await
     }
 
     async fn purge(&self, retention: &Retention) -> Result<u64> {

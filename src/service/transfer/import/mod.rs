@@ -30,7 +30,7 @@ use crate::service::audit::Action;
 use crate::service::patience::patiently;
 use crate::service::{Caller, Problem, Result, ServiceError};
 use crate::store::transfer::Record;
-use crate::store::{Store, StoreError};
+use crate::store::{Load, Store, StoreError};
 
 /// Users or sign-ins that are written at once.
 const BATCH: usize = 1_000;
@@ -132,9 +132,10 @@ impl Caller {
                 FileFormat::Csv => read_csv(input, send),
             }
         });
-        let loads = options.history && !options.dry_run;
+        let loads = !options.dry_run;
         if loads {
-            self.store().begin_load().await?;
+            let load = if options.history { Load::History } else { Load::People };
+            self.store().begin_load(load).await?;
         }
         let mut import = Import::new(self, options, events);
         let imported = async {
