@@ -9,6 +9,7 @@ use async_graphql::{Context, ServerError};
 use crate::access::{Person, Principal};
 use crate::auth::SessionSecret;
 use crate::domain::login_event::EventOrigin;
+use crate::graphql::documents::Repeats;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::loaders::Loaders;
 use crate::graphql::{CookieChange, RequestContext, ShownSession};
@@ -24,14 +25,22 @@ pub struct RequestState {
     /// See [`RequestContext::may_set_cookie`].
     pub may_set_cookie: bool,
     shown_session: Option<ShownSession>,
-    /// An extension looks at each field, so each is resolved by itself.
-    pub by_field: bool,
+    manner: Manner,
     /// The batches.
     pub loaders: Loaders,
     /// A mutation made somebody else the caller.
     changed: AtomicBool,
     outcome: Mutex<Outcome>,
     budget: AtomicUsize,
+}
+
+/// How lists come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Each field by itself, as values: somebody looks at them.
+    ByField,
+    /// As a whole where the library need not merge them.
+    Whole(Repeats),
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +67,7 @@ impl CallerCell {
 }
 
 impl RequestState {
-    pub(super) fn new(services: Arc<Services>, context: RequestContext, by_field: bool) -> Self {
+    pub(super) fn new(services: Arc<Services>, context: RequestContext, manner: Manner) -> Self {
         let caller = services.caller(context.principal, Some(context.origin.ip));
         let caller = CallerCell(Arc::new(Mutex::new(caller)));
         Self {
@@ -68,10 +77,19 @@ impl RequestState {
             origin: context.origin,
             may_set_cookie: context.may_set_cookie,
             shown_session: context.shown_session,
-            by_field,
+            manner,
             changed: AtomicBool::new(false),
             outcome: Mutex::default(),
             budget: AtomicUsize::new(MAX_ENTRIES),
+        }
+    }
+
+    /// Whether what is written already may stand in the place of a list, which is within another list's entry or not.
+    #[must_use]
+    pub fn takes_written(&self, within_a_list: bool) -> bool {
+        match self.manner {
+            Manner::ByField => false,
+            Manner::Whole(repeats) => !(repeats.above || within_a_list && repeats.below),
         }
     }
 

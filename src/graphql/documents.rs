@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::Request;
-use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
 use sha2::{Digest as _, Sha256};
 
 /// Longer queries are parsed each time.
@@ -51,6 +51,72 @@ impl Parsed {
         }
         kept.text += request.query.len();
         kept.documents.insert(request.query.clone(), document);
+    }
+}
+
+/// Whether anything that has a selection of its own stands twice under one key, so that the two have to be merged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Repeats {
+    /// The lists of the API, or something above them.
+    pub(super) above: bool,
+    /// Something within them.
+    pub(super) below: bool,
+}
+
+/// The fields that can be written as a whole: see [`written`](super::written).
+const LISTS: [&str; 4] = ["users", "roles", "groups", "loginHistory"];
+/// Selections that are looked at before it counts as repeating itself: as many as a request may have.
+const MOST_SELECTIONS: usize = 10_000;
+
+impl Repeats {
+    pub(super) fn of(document: &ExecutableDocument) -> Self {
+        let mut repeats = Self::default();
+        let mut left = MOST_SELECTIONS;
+        let operations = document.operations.iter();
+        let mut sets: Vec<(&SelectionSet, bool)> = operations
+            .map(|(_, operation)| (&operation.node.selection_set.node, false))
+            .collect();
+        while let Some((set, within)) = sets.pop() {
+            let mut keys = HashSet::new();
+            let mut spread = HashSet::new();
+            let mut parts = vec![set];
+            while let Some(part) = parts.pop() {
+                for selection in &part.items {
+                    let Some(fewer) = left.checked_sub(1) else {
+                        return Self {
+                            above: true,
+                            below: true,
+                        };
+                    };
+                    left = fewer;
+                    let twice = match &selection.node {
+                        Selection::Field(field) => {
+                            let field = &field.node;
+                            let selected = &field.selection_set.node;
+                            if selected.items.is_empty() {
+                                continue;
+                            }
+                            sets.push((selected, within || LISTS.contains(&field.name.node.as_str())));
+                            !keys.insert(field.response_key().node.as_str())
+                        }
+                        Selection::InlineFragment(fragment) => {
+                            parts.push(&fragment.node.selection_set.node);
+                            false
+                        }
+                        Selection::FragmentSpread(fragment) => {
+                            let name = &fragment.node.fragment_name.node;
+                            let definition = document.fragments.get(name);
+                            let is_new = spread.insert(name.as_str());
+                            parts.extend(definition.filter(|_| is_new).map(|d| &d.node.selection_set.node));
+                            !is_new
+                        }
+                    };
+                    repeats.above |= twice && !within;
+                    repeats.below |= twice && within;
+                }
+            }
+        }
+        repeats
     }
 }
 
@@ -124,6 +190,43 @@ mod tests {
             most = most.max(known());
         }
         assert!(most < MOST_TEXT / (LONGEST / 2) + 2 && known() < most, "{most}");
+    }
+
+    #[test]
+    fn what_stands_twice_under_one_key_is_noticed() {
+        let repeats = |query: &str| {
+            let found = Repeats::of(Request::new(query).parsed_query().unwrap());
+            (found.above, found.below)
+        };
+        for (query, expected) in [
+            (
+                "{ viewer { isMaster isMaster } users { nodes { id } } roles { nodes { id } } }",
+                (false, false),
+            ),
+            (
+                "{ a: users { nodes { id } } b: users { nodes { id } } }",
+                (false, false),
+            ),
+            ("{ users { nodes { id } } users { nodes { login } } }", (true, false)),
+            (
+                "{ a { users { nodes { id } } } a { roles { nodes { id } } } }",
+                (true, false),
+            ),
+            (
+                "{ a { id } ...F ... { ...G } } fragment F on Q { b { id } } fragment G on Q { a { id } }",
+                (true, false),
+            ),
+            ("{ ...F ...F } fragment F on Q { b { id } }", (true, false)),
+            (
+                "{ users { nodes { groups { id } ...F } } } fragment F on U { groups { name } }",
+                (false, true),
+            ),
+            ("{ users { ...F ...F } } fragment F on U { id }", (false, true)),
+            // No valid document, but it must come to an end.
+            ("{ ...F } fragment F on Q { a { ...F } ...F }", (true, true)),
+        ] {
+            assert_eq!(repeats(query), expected, "{query}");
+        }
     }
 
     #[test]

@@ -20,15 +20,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Executor, Request, Response, Schema, SchemaBuilder, ValidationMode};
+use async_graphql::{Executor, Request, Response, Schema, SchemaBuilder, ServerError, ValidationMode, Value};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 
 use crate::access::Principal;
 use crate::auth::SessionSecret;
 use crate::domain::login_event::EventOrigin;
-use crate::graphql::context::RequestState;
-use crate::graphql::documents::{RequestKey, Valid};
+use crate::graphql::context::{Manner, RequestState};
+use crate::graphql::documents::{Repeats, RequestKey, Valid};
 use crate::graphql::guard::MustChangeGuard;
 use crate::graphql::mutation::Mutation;
 use crate::graphql::query::Query;
@@ -80,12 +80,35 @@ pub enum CookieChange {
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
-    /// What GraphQL says.
-    pub response: Response,
+    /// Its lists may be written already: see [`Self::to_json`].
+    pub(crate) response: Response,
     /// What becomes of the cookie.
     pub cookie: Option<CookieChange>,
     /// A refusal for too many attempts: how long to wait, for `Retry-After`.
     pub retry_after: Option<Duration>,
+}
+
+impl Answer {
+    /// What was wrong.
+    #[must_use]
+    pub fn errors(&self) -> &[ServerError] {
+        &self.response.errors
+    }
+
+    /// Nothing was executed: an error of a field has the field's path, one that came before the execution has none.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        let Response { data, errors, .. } = &self.response;
+        *data == Value::Null && !errors.is_empty() && errors.iter().all(|error| error.path.is_empty())
+    }
+
+    /// What GraphQL says, as JSON; without `data` when nothing was executed.
+    ///
+    /// # Errors
+    /// When it has an error that cannot be written, which none of ours is.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        written::answer(&self.response, !self.is_refusal())
+    }
 }
 
 type DoorwardSchema = Schema<Query, Mutation, Subscription>;
@@ -149,8 +172,12 @@ impl Api {
         // Only a mutation can meet such a session in the middle: by signing in.
         let must_change = matches!(&*context.principal, Principal::Person(p) if p.must_change_password);
         let guarded = must_change || has_mutation(&mut request);
-        let state = Arc::new(RequestState::new(Arc::clone(&self.services), context, guarded));
-        let key = RequestKey::of(&request).filter(|_| !guarded);
+        let manner = match request.parsed_query() {
+            Ok(document) if !guarded => Manner::Whole(Repeats::of(document)),
+            _ => Manner::ByField,
+        };
+        let state = Arc::new(RequestState::new(Arc::clone(&self.services), context, manner));
+        let key = if guarded { None } else { RequestKey::of(&request) };
         let is_known = key.is_some_and(|key| self.valid.has(&key));
         let schema = match (guarded, is_known) {
             (true, _) => &self.guarded,
@@ -197,7 +224,8 @@ impl Api {
             may_set_cookie: false,
             shown_session: None,
         };
-        let state = Arc::new(RequestState::new(Arc::clone(&self.services), context, false));
+        // Whoever stays connected is sent values.
+        let state = Arc::new(RequestState::new(Arc::clone(&self.services), context, Manner::ByField));
         let mut request = request.data(state);
         if let Some(place) = place {
             request = request.data(place);

@@ -11,7 +11,6 @@ use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
-use serde::Serialize;
 use tracing::Instrument as _;
 
 use super::HttpState;
@@ -56,8 +55,9 @@ async fn graphql(state: HttpState, origin: EventOrigin, request: Request) -> Res
     };
     let mut response = match result {
         Ok(answer) => {
+            let rendered = render(&answer, media);
             cookie = answer.cookie.or(cookie);
-            render(&answer.response, answer.retry_after, media)
+            rendered
         }
         Err(refusal) => refusal.into_response(media),
     };
@@ -221,27 +221,8 @@ async fn read(state: &HttpState, headers: &HeaderMap, body: Body) -> Result<asyn
     }
 }
 
-/// GraphQL's own answer: one without `data` when nothing was executed.
-#[derive(Serialize)]
-struct Rendered<'a> {
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [ServerError],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a Value>,
-    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    extensions: &'a std::collections::BTreeMap<String, Value>,
-}
-
-fn render(answer: &async_graphql::Response, retry_after: Option<std::time::Duration>, media: Media) -> Response {
-    // An error of a field has the field's path; one that came before the execution has none.
-    let is_request_error =
-        answer.data == Value::Null && !answer.errors.is_empty() && answer.errors.iter().all(|e| e.path.is_empty());
-    let rendered = Rendered {
-        errors: &answer.errors,
-        data: (!is_request_error).then_some(&answer.data),
-        extensions: &answer.extensions,
-    };
-    let body = match serde_json::to_vec(&rendered) {
+fn render(answer: &Answer, media: Media) -> Response {
+    let body = match answer.to_json() {
         Ok(body) => body,
         Err(error) => {
             tracing::error!(%error, "an answer could not be written as JSON");
@@ -251,12 +232,12 @@ fn render(answer: &async_graphql::Response, retry_after: Option<std::time::Durat
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
-    if let Some(wait) = retry_after {
+    if let Some(wait) = answer.retry_after {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
-    if is_request_error && media == Media::GraphqlResponse {
-        let status = status_of(&answer.errors);
+    if answer.is_refusal() && media == Media::GraphqlResponse {
+        let status = status_of(answer.errors());
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -1,7 +1,8 @@
 //! Pictures of users.
 
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject, Upload};
 use std::io::Read as _;
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject, Upload};
 
 use crate::domain;
 use crate::domain::avatar::Avatar;

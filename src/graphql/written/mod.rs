@@ -2,14 +2,17 @@
 //!
 //! async-graphql makes a future of every field of every entry, which for a page of plain values is most of the time that the
 //! answer takes. [`Straight`] looks at the selection once, makes a plan of it (which value stands under which key), and
-//! writes every entry by that plan. A selection with anything in it that has to be waited for or can fail by itself is none
-//! of its business: such a list goes the library's way, as do all under an extension that wants to see each field. Both ways
-//! give the same answer; the tests hold them against each other.
+//! writes every entry by that plan, as the JSON that is sent. A selection with anything in it that has to be waited for or
+//! can fail by itself is none of its business: such a list goes the library's way. So do all under an extension that wants to
+//! see each field, and those that the library may have to merge with what stands under the same key, for which it needs
+//! values. Both ways give the same answer; the tests hold them against each other.
 
+mod json;
 mod login_event;
 mod named;
 mod user;
 
+pub(super) use json::answer;
 pub(super) use user::newest_asked_for;
 
 use std::borrow::Cow;
@@ -19,7 +22,9 @@ use std::sync::Arc;
 use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
-use async_graphql::{ContextSelectionSet, Name, OutputType, Positioned, SelectionField, ServerResult, Value};
+use async_graphql::{
+    ContextSelectionSet, OutputType, Positioned, QueryPathSegment, SelectionField, ServerResult, Value,
+};
 use jiff::Timestamp;
 
 use crate::domain::group::Group;
@@ -29,6 +34,10 @@ use crate::graphql::context::RequestState;
 use crate::graphql::paging::{Connection, Edge, Listed, PageInfo};
 use crate::graphql::types::User;
 use crate::service::Caller;
+use json::Json;
+
+/// Bytes to begin with for an entry: a user of a dashboard takes about that.
+const ENTRY: usize = 1_024;
 
 /// A list that is written straight where its selection lets it.
 #[derive(Debug)]
@@ -51,7 +60,7 @@ impl<T: Plain + Listed> OutputType for Straight<Connection<T>> {
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         let written = match ctx.data::<Arc<RequestState>>() {
-            Ok(state) if !state.by_field => self.write(state, ctx, field).await,
+            Ok(state) if state.takes_written(is_in_a_list(ctx)) => self.write(state, ctx, field).await,
             _ => None,
         };
         tracing::trace!(target: "doorward::graphql", list = %Self::type_name(), straight = written.is_some());
@@ -60,6 +69,18 @@ impl<T: Plain + Listed> OutputType for Straight<Connection<T>> {
             None => self.0.resolve(ctx, field).await,
         }
     }
+}
+
+/// Whether the object is part of a list's entry.
+fn is_in_a_list(ctx: &ContextSelectionSet<'_>) -> bool {
+    let mut node = ctx.path_node.as_ref();
+    while let Some(part) = node {
+        if matches!(part.segment, QueryPathSegment::Index(_)) {
+            return true;
+        }
+        node = part.parent;
+    }
+    false
 }
 
 impl<T: Plain + Listed> Straight<Connection<T>> {
@@ -77,7 +98,9 @@ impl<T: Plain + Listed> Straight<Connection<T>> {
             (plan, needs)
         };
         let loaded = Loaded::load(state, &self.0, &needs).await?;
-        Some(plan.write(&self.0, &loaded))
+        let mut json = Json::with_capacity(self.0.listed().len() * ENTRY);
+        plan.write(&self.0, &loaded, &mut json);
+        Some(json.into_value())
     }
 }
 
@@ -97,7 +120,7 @@ pub trait Plain: Sized + Send + Sync + 'static {
 }
 
 /// Writes one field.
-pub type Column<T> = Box<dyn Fn(&T, &Loaded) -> Value + Send + Sync>;
+pub type Column<T> = Box<dyn Fn(&T, &Loaded, &mut Json) + Send + Sync>;
 
 /// What a plan needs besides the list itself.
 #[derive(Debug, Default)]
@@ -134,26 +157,23 @@ impl Loaded {
         if newest.is_some_and(|most| users.iter().any(|user| !user.has_newest(*most))) {
             return None;
         }
-        let mut loaded = Self {
+        let total = async { if needs.total { list.count(state).await } else { Ok(0) } };
+        let roles = async {
+            let ids = users.iter().filter(|_| needs.roles).flat_map(|user| user.0.roles());
+            state.loaders.roles(distinct(ids)).await
+        };
+        let groups = async {
+            let ids = users.iter().filter(|_| needs.groups).flat_map(|user| user.0.groups());
+            state.loaders.groups(distinct(ids)).await
+        };
+        let (total, roles, groups) = futures_util::try_join!(total, roles, groups).ok()?;
+        let loaded = Self {
             now: state.services().clock.now(),
-            total: 0,
-            roles: HashMap::new(),
-            groups: HashMap::new(),
+            total,
+            roles: roles.into_iter().map(|role| (role.id, role)).collect(),
+            groups: groups.into_iter().map(|group| (group.id, group)).collect(),
             caller,
         };
-        if needs.total {
-            loaded.total = list.count(state).await.ok()?;
-        }
-        if needs.roles {
-            let ids = distinct(users.iter().flat_map(|user| user.0.roles()));
-            let roles = state.loaders.roles(ids).await.ok()?;
-            loaded.roles = roles.into_iter().map(|role| (role.id, role)).collect();
-        }
-        if needs.groups {
-            let ids = distinct(users.iter().flat_map(|user| user.0.groups()));
-            let groups = state.loaders.groups(ids).await.ok()?;
-            loaded.groups = groups.into_iter().map(|group| (group.id, group)).collect();
-        }
         // What the usual way takes from the answer's budget.
         let entries = users.iter().map(|user| {
             let roles = loaded.roles_of(user).count();
@@ -182,7 +202,14 @@ fn distinct<K: Ord>(keys: impl Iterator<Item = K>) -> Vec<K> {
 }
 
 /// Which value stands under which key of an object.
-struct Plan<T>(Vec<(Name, Column<T>)>);
+struct Plan<T>(Vec<Member<T>>);
+
+/// One of them.
+struct Member<T> {
+    /// What goes before the value: the bracket or comma, the key, the colon.
+    before: Vec<u8>,
+    value: Column<T>,
+}
 
 impl<T: Plain> Plan<T> {
     /// Of everything that is selected in these fields, which stand under one key. Where a fragment's type does not hold,
@@ -193,37 +220,35 @@ impl<T: Plain> Plan<T> {
             let key = field.alias().unwrap_or(field.name());
             selected.entry(key).or_default().push(field);
         }
-        let columns = selected.into_iter().map(|(key, asked)| {
-            let column = if asked.first()?.name() == "__typename" {
-                constant(Value::String(T::type_name().into_owned()))
+        let members = selected.into_iter().enumerate().map(|(n, (key, asked))| {
+            // A key is a GraphQL name, which JSON takes as it is.
+            let before = format!("{}\"{key}\":", if n == 0 { '{' } else { ',' }).into_bytes();
+            let value: Column<T> = if asked.first()?.name() == "__typename" {
+                Box::new(|_, _, json| json.scalar(T::type_name()))
             } else {
                 T::column(&asked, needs)?
             };
-            Some((Name::new(key), column))
+            Some(Member { before, value })
         });
-        columns.collect::<Option<_>>().map(Self)
+        // Where everything is skipped, nothing opens the object.
+        let members: Vec<_> = members.collect::<Option<_>>()?;
+        (!members.is_empty()).then_some(Self(members))
     }
 
-    fn write(&self, thing: &T, loaded: &Loaded) -> Value {
-        let fields = self.0.iter();
-        Value::Object(
-            fields
-                .map(|(key, column)| (key.clone(), column(thing, loaded)))
-                .collect(),
-        )
+    fn write(&self, thing: &T, loaded: &Loaded, json: &mut Json) {
+        for member in &self.0 {
+            json.raw(&member.before);
+            (member.value)(thing, loaded, json);
+        }
+        json.raw(b"}");
     }
-}
 
-fn constant<T>(value: Value) -> Column<T> {
-    Box::new(move |_, _| value.clone())
-}
-
-fn text(text: impl AsRef<str>) -> Value {
-    Value::String(text.as_ref().to_owned())
-}
-
-fn or_null<V: Into<Value>>(value: Option<V>) -> Value {
-    value.map_or(Value::Null, Into::into)
+    fn write_or_null(&self, thing: Option<&T>, loaded: &Loaded, json: &mut Json) {
+        match thing {
+            Some(thing) => self.write(thing, loaded, json),
+            None => json.null(),
+        }
+    }
 }
 
 impl<T: Plain + Listed> Plain for Connection<T> {
@@ -235,24 +260,23 @@ impl<T: Plain + Listed> Plain for Connection<T> {
         Some(match asked.first()?.name() {
             "edges" => {
                 let plan = Plan::<Edge<T>>::of(asked, needs)?;
-                Box::new(move |list, loaded| list.listed().iter().map(|edge| plan.write(edge, loaded)).collect())
+                Box::new(move |list, loaded, json| {
+                    json.list(list.listed(), |json, edge| plan.write(edge, loaded, json));
+                })
             }
             "nodes" => {
                 let plan = Plan::<T>::of(asked, needs)?;
-                Box::new(move |list, loaded| {
-                    list.listed()
-                        .iter()
-                        .map(|edge| plan.write(edge.entry(), loaded))
-                        .collect()
+                Box::new(move |list, loaded, json| {
+                    json.list(list.listed(), |json, edge| plan.write(edge.entry(), loaded, json));
                 })
             }
             "pageInfo" => {
                 let plan = Plan::<PageInfo>::of(asked, needs)?;
-                Box::new(move |list, loaded| plan.write(&list.place(), loaded))
+                Box::new(move |list, loaded, json| plan.write(&list.place(), loaded, json))
             }
             "totalCount" => {
                 needs.total = true;
-                Box::new(|_, loaded| loaded.total.into())
+                Box::new(|_, loaded, json| json.scalar(loaded.total))
             }
             _ => return None,
         })
@@ -266,10 +290,10 @@ impl<T: Plain + Listed> Plain for Edge<T> {
 
     fn column(asked: &[SelectionField<'_>], needs: &mut Needs) -> Option<Column<Self>> {
         Some(match asked.first()?.name() {
-            "cursor" => Box::new(|edge, _| edge.place().into()),
+            "cursor" => Box::new(|edge, _, json| json.scalar(edge.place())),
             "node" => {
                 let plan = Plan::<T>::of(asked, needs)?;
-                Box::new(move |edge, loaded| plan.write(edge.entry(), loaded))
+                Box::new(move |edge, loaded, json| plan.write(edge.entry(), loaded, json))
             }
             _ => return None,
         })
@@ -283,10 +307,10 @@ impl Plain for PageInfo {
 
     fn column(asked: &[SelectionField<'_>], _: &mut Needs) -> Option<Column<Self>> {
         Some(match asked.first()?.name() {
-            "hasNextPage" => Box::new(|info, _| info.has_next_page.into()),
-            "hasPreviousPage" => Box::new(|info, _| info.has_previous_page.into()),
-            "startCursor" => Box::new(|info, _| or_null(info.start_cursor.clone())),
-            "endCursor" => Box::new(|info, _| or_null(info.end_cursor.clone())),
+            "hasNextPage" => Box::new(|info, _, json| json.scalar(info.has_next_page)),
+            "hasPreviousPage" => Box::new(|info, _, json| json.scalar(info.has_previous_page)),
+            "startCursor" => Box::new(|info, _, json| json.scalar(&info.start_cursor)),
+            "endCursor" => Box::new(|info, _, json| json.scalar(&info.end_cursor)),
             _ => return None,
         })
     }

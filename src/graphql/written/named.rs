@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
-use async_graphql::{OutputType, SelectionField, Value};
+use async_graphql::{OutputType, SelectionField};
 
-use super::{Column, Needs, Plain, text};
-use crate::graphql::node_id;
-use crate::graphql::scalars::time;
+use super::{Column, Needs, Plain};
 use crate::graphql::types::{Group, Role};
 
 impl Plain for Role {
@@ -16,13 +14,15 @@ impl Plain for Role {
 
     fn column(asked: &[SelectionField<'_>], _: &mut Needs) -> Option<Column<Self>> {
         Some(match asked.first()?.name() {
-            "id" => Box::new(|role, _| text(node_id::encode(role.0.id).0)),
-            "name" => Box::new(|role, _| text(&role.0.name)),
-            "description" => Box::new(|role, _| text(&role.0.description)),
-            "permissions" => Box::new(|role, _| role.0.permissions.iter().map(|p| text(p.as_str())).collect()),
-            "createdAt" => Box::new(|role, _| time(role.0.created_at)),
-            "updatedAt" => Box::new(|role, _| time(role.0.updated_at)),
-            "revision" => Box::new(|role, _| Value::from(role.0.revision)),
+            "id" => Box::new(|role, _, json| json.id(role.0.id)),
+            "name" => Box::new(|role, _, json| json.scalar(&role.0.name)),
+            "description" => Box::new(|role, _, json| json.scalar(&role.0.description)),
+            "permissions" => Box::new(|role, _, json| {
+                json.list(&role.0.permissions, |json, permission| json.scalar(permission.as_str()));
+            }),
+            "createdAt" => Box::new(|role, _, json| json.time(Some(role.0.created_at))),
+            "updatedAt" => Box::new(|role, _, json| json.time(Some(role.0.updated_at))),
+            "revision" => Box::new(|role, _, json| json.scalar(role.0.revision)),
             _ => return None,
         })
     }
@@ -35,13 +35,13 @@ impl Plain for Group {
 
     fn column(asked: &[SelectionField<'_>], _: &mut Needs) -> Option<Column<Self>> {
         Some(match asked.first()?.name() {
-            "id" => Box::new(|group, _| text(node_id::encode(group.0.id).0)),
-            "name" => Box::new(|group, _| text(&group.0.name)),
-            "description" => Box::new(|group, _| text(&group.0.description)),
-            "isMain" => Box::new(|group, _| group.0.is_main.into()),
-            "createdAt" => Box::new(|group, _| time(group.0.created_at)),
-            "updatedAt" => Box::new(|group, _| time(group.0.updated_at)),
-            "revision" => Box::new(|group, _| Value::from(group.0.revision)),
+            "id" => Box::new(|group, _, json| json.id(group.0.id)),
+            "name" => Box::new(|group, _, json| json.scalar(&group.0.name)),
+            "description" => Box::new(|group, _, json| json.scalar(&group.0.description)),
+            "isMain" => Box::new(|group, _, json| json.scalar(group.0.is_main)),
+            "createdAt" => Box::new(|group, _, json| json.time(Some(group.0.created_at))),
+            "updatedAt" => Box::new(|group, _, json| json.time(Some(group.0.updated_at))),
+            "revision" => Box::new(|group, _, json| json.scalar(group.0.revision)),
             _ => return None,
         })
     }

@@ -3,14 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use async_graphql::resolver_utils::enum_value;
 use async_graphql::{OutputType, SelectionField, Value};
 
-use super::{Column, Needs, Plain, Plan, or_null, text};
+use super::{Column, Needs, Plain, Plan};
 use crate::domain::page::PageRequest;
-use crate::graphql::node_id;
 use crate::graphql::paging::{Connection, PageArguments};
-use crate::graphql::scalars::time;
 use crate::graphql::types::filters::tags;
 use crate::graphql::types::{DisabledBy, Group, Language, LoginEvent, Role, User, UserStatus};
 
@@ -25,52 +22,49 @@ impl Plain for User {
 
     fn column(asked: &[SelectionField<'_>], needs: &mut Needs) -> Option<Column<Self>> {
         Some(match asked.first()?.name() {
-            "id" => Box::new(|user, _| text(node_id::encode(user.0.id).0)),
-            "login" => Box::new(|user, _| text(user.0.login.as_str())),
-            "firstName" => Box::new(|user, _| text(&user.0.first_name)),
-            "lastName" => Box::new(|user, _| text(&user.0.last_name)),
-            "email" => Box::new(|user, _| or_null(user.0.email.as_ref().map(|email| email.as_str()))),
-            "language" => Box::new(|user, _| enum_value(Language::from(user.0.language))),
-            "phone" => Box::new(|user, _| or_null(user.0.phone.as_deref())),
-            "status" => Box::new(|user, _| enum_value(UserStatus::from(user.0.status))),
-            "disabledBy" => Box::new(|user, _| {
-                let by = user.0.disabled_by;
-                by.map_or(Value::Null, |by| enum_value(DisabledBy::from(by)))
-            }),
-            "lockedUntil" => Box::new(|user, loaded| {
+            "id" => Box::new(|user, _, json| json.id(user.0.id)),
+            "login" => Box::new(|user, _, json| json.scalar(user.0.login.as_str())),
+            "firstName" => Box::new(|user, _, json| json.scalar(&user.0.first_name)),
+            "lastName" => Box::new(|user, _, json| json.scalar(&user.0.last_name)),
+            "email" => Box::new(|user, _, json| json.scalar(user.0.email.as_ref().map(|email| email.as_str()))),
+            "language" => Box::new(|user, _, json| json.item(Some(Language::from(user.0.language)))),
+            "phone" => Box::new(|user, _, json| json.scalar(user.0.phone.as_deref())),
+            "status" => Box::new(|user, _, json| json.item(Some(UserStatus::from(user.0.status)))),
+            "disabledBy" => Box::new(|user, _, json| json.item(user.0.disabled_by.map(DisabledBy::from))),
+            "lockedUntil" => Box::new(|user, loaded, json| {
                 let until = user.0.locked_until.filter(|until| *until > loaded.now);
-                until.map_or(Value::Null, time)
+                json.time(until);
             }),
-            "mustChangePassword" => Box::new(|user, _| user.0.must_change_password.into()),
-            "hasPassword" => Box::new(|user, _| user.0.has_password.into()),
-            "passwordChangedAt" => Box::new(|user, _| user.0.password_changed_at.map_or(Value::Null, time)),
-            "isMaster" => Box::new(|user, _| user.0.is_master().into()),
-            "isLdap" => Box::new(|user, _| user.0.is_ldap.into()),
-            "createdAt" => Box::new(|user, _| time(user.0.created_at)),
-            "updatedAt" => Box::new(|user, _| time(user.0.updated_at)),
-            "revision" => Box::new(|user, _| Value::from(user.0.revision)),
+            "mustChangePassword" => Box::new(|user, _, json| json.scalar(user.0.must_change_password)),
+            "hasPassword" => Box::new(|user, _, json| json.scalar(user.0.has_password)),
+            "passwordChangedAt" => Box::new(|user, _, json| json.time(user.0.password_changed_at)),
+            "isMaster" => Box::new(|user, _, json| json.scalar(user.0.is_master())),
+            "isLdap" => Box::new(|user, _, json| json.scalar(user.0.is_ldap)),
+            "createdAt" => Box::new(|user, _, json| json.time(Some(user.0.created_at))),
+            "updatedAt" => Box::new(|user, _, json| json.time(Some(user.0.updated_at))),
+            "revision" => Box::new(|user, _, json| json.scalar(user.0.revision)),
             "roles" => {
                 needs.roles = true;
                 let plan = Plan::<Role>::of(asked, needs)?;
-                Box::new(move |user, loaded| {
+                Box::new(move |user, loaded, json| {
                     let roles = loaded.roles_of(user).cloned().map(Role);
-                    roles.map(|role| plan.write(&role, loaded)).collect()
+                    json.list(roles, |json, role| plan.write(&role, loaded, json));
                 })
             }
             "groups" => {
                 needs.groups = true;
                 let plan = Plan::<Group>::of(asked, needs)?;
-                Box::new(move |user, loaded| {
+                Box::new(move |user, loaded, json| {
                     let groups = loaded.groups_of(user).cloned().map(Group);
-                    groups.map(|group| plan.write(&group, loaded)).collect()
+                    json.list(groups, |json, group| plan.write(&group, loaded, json));
                 })
             }
             "lastLogin" => {
                 needs.history = true;
                 let plan = Plan::<LoginEvent>::of(asked, needs)?;
-                Box::new(move |user, loaded| {
+                Box::new(move |user, loaded, json| {
                     let event = user.0.last_login.clone().map(|event| LoginEvent(Arc::new(event)));
-                    event.map_or(Value::Null, |event| plan.write(&event, loaded))
+                    plan.write_or_null(event.as_ref(), loaded, json);
                 })
             }
             "loginHistory" => history(asked, needs)?,
@@ -89,8 +83,8 @@ fn history(asked: &[SelectionField<'_>], needs: &mut Needs) -> Option<Column<Use
     }
     needs.history = true;
     needs.newest.push(request.limit + 1);
-    Some(Box::new(move |user, loaded| {
-        plan.write(&user.newest_page(&request), loaded)
+    Some(Box::new(move |user, loaded, json| {
+        plan.write(&user.newest_page(&request), loaded, json);
     }))
 }
 
