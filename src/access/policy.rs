@@ -269,13 +269,15 @@ impl Principal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::testing;
 
     fn person(master: bool, account: &str, permissions: &[&str], must_change: bool) -> Principal {
         let account = testing::account(account);
         let user = testing::user(&account, "ann", master);
-        Principal::Person(Box::new(Person {
+        Principal::Person(Arc::new(Person {
             session: testing::session(&user),
             permissions: permissions.iter().map(|p| Permission::parse(p).unwrap()).collect(),
             user,
@@ -341,7 +343,7 @@ mod tests {
         let acting = |read_only| {
             let mut principal = person(true, "acme", &[], false);
             if let Principal::Person(p) = &mut principal {
-                p.session.impersonation = Some(testing::impersonation(read_only));
+                Arc::make_mut(p).session.impersonation = Some(testing::impersonation(read_only));
             }
             principal
         };

@@ -1,6 +1,7 @@
 //! Who is asking.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, UserId};
@@ -15,7 +16,7 @@ pub enum Principal {
     /// Somebody who has not signed in.
     Nobody,
     /// A user, through a session.
-    Person(Box<Person>),
+    Person(Arc<Person>),
     /// An application, through an API token.
     Token(Box<TokenHolder>),
     /// Whoever can start Doorward's binary with the store's address: nothing is kept from them.

@@ -123,7 +123,7 @@ impl RequestState {
 
     /// From here on that person asks.
     pub fn become_person(&self, person: Person) {
-        self.become_principal(Principal::Person(Box::new(person)));
+        self.become_principal(Principal::Person(Arc::new(person)));
     }
 
     /// From here on nobody asks.

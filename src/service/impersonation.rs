@@ -1,5 +1,6 @@
 //! Acting for somebody else: with a reason, for a while, and with both names on everything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -139,7 +140,7 @@ impl Caller {
         match own.filter(|own| own.session.id == impersonation.own_session) {
             Some(person) => Ok(SignedIn {
                 secret: own_secret,
-                person,
+                person: Arc::unwrap_or_clone(person),
             }),
             None => Err(Denied::Unauthenticated.into()),
         }
@@ -229,8 +230,7 @@ impl Services {
         let Some(identity) = self.store.session_identity(impersonation.own_session).await? else {
             return Ok(false);
         };
-        let lives = self.is_live(&identity, now);
         let own = person_of(identity, now);
-        Ok(lives && own.user.id == impersonation.by.user && own.may_act_for(user))
+        Ok(self.is_live(&own, now) && own.user.id == impersonation.by.user && own.may_act_for(user))
     }
 }

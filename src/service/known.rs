@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::access::Reach;
+use crate::access::{Person, Reach};
 use crate::domain::credentials::TokenHash;
 use crate::domain::group::Group;
 use crate::domain::ids::{GroupId, RoleId};
 use crate::domain::role::Role;
+use crate::service::sessions::person_of;
 use crate::service::{Caller, Result, Services};
-use crate::store::{Identity, Store, TokenIdentity};
+use crate::store::{Store, TokenIdentity};
 
 /// For how long something is taken to be as it was read: half of what a revoked session may still be good for elsewhere.
 const FRESH: Duration = Duration::from_secs(1);
@@ -29,7 +30,7 @@ const MOST: usize = 20_000;
 /// What is remembered.
 #[derive(Debug, Default)]
 pub struct Known {
-    sessions: Memory<TokenHash, Identity>,
+    sessions: Memory<TokenHash, Arc<Person>>,
     tokens: Memory<TokenHash, TokenIdentity>,
     roles: Memory<RoleId, Arc<Role>>,
     groups: Memory<GroupId, Arc<Group>>,
@@ -126,18 +127,19 @@ fn is_fresh(read_at: Instant, now: Instant) -> bool {
 }
 
 impl Services {
-    /// Whose session has this hash; remembered.
-    pub(super) async fn known_identity(&self, hash: &TokenHash) -> Result<Option<Identity>> {
+    /// Whose session has this hash, as they are at that moment; remembered.
+    pub(super) async fn known_person(&self, hash: &TokenHash, at: Timestamp) -> Result<Option<Arc<Person>>> {
         let (changes, now) = (self.store.changes(), Instant::now());
-        if let Some(identity) = self.known.sessions.get(hash, changes, now) {
-            return Ok(Some(identity));
+        if let Some(person) = self.known.sessions.get(hash, changes, now) {
+            return Ok(Some(person));
         }
         let found = self.store.identity(hash).await?;
+        let person = found.map(|identity| Arc::new(person_of(identity, at)));
         // Whoever must change the password does so now, and may go on at another process at once.
-        if let Some(identity) = found.as_ref().filter(|found| !found.user.must_change_password) {
-            self.known.sessions.put(*hash, identity.clone(), changes, now);
+        if let Some(person) = person.as_ref().filter(|person| !person.must_change_password) {
+            self.known.sessions.put(*hash, Arc::clone(person), changes, now);
         }
-        Ok(found)
+        Ok(person)
     }
 
     /// Whose API token has this hash; remembered.
@@ -155,7 +157,8 @@ impl Services {
 
     /// A session was used just now: whoever reads it from memory need not write that again.
     pub(super) fn session_was_used(&self, hash: &TokenHash, at: Timestamp) {
-        self.known.sessions.alter(hash, |known| known.session.last_seen_at = at);
+        let used = |known: &mut Arc<Person>| Arc::make_mut(known).session.last_seen_at = at;
+        self.known.sessions.alter(hash, used);
     }
 
     /// The same of an API token.

@@ -26,19 +26,19 @@ impl Services {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn identify(self: &Arc<Self>, secret: &SessionSecret) -> Result<Option<Person>> {
+    pub async fn identify(self: &Arc<Self>, secret: &SessionSecret) -> Result<Option<Arc<Person>>> {
         let hash = secret.hash();
-        let Some(identity) = self.known_identity(&hash).await? else {
+        let now = self.clock.now();
+        let Some(person) = self.known_person(&hash, now).await? else {
             return Ok(None);
         };
-        let now = self.clock.now();
-        if !self.may_go_on(&identity, now).await? {
+        if !self.may_go_on(&person, now).await? {
             return Ok(None);
         }
-        if self.touch(&identity.session, now) {
+        if self.touch(&person.session, now) {
             self.session_was_used(&hash, now);
         }
-        Ok(Some(person_of(identity, now)))
+        Ok(Some(person))
     }
 
     /// Whose request it is that shows this secret; `None` when nobody's, or not any more.
@@ -49,7 +49,7 @@ impl Services {
         match secret {
             BearerSecret::Session(secret) => {
                 let person = self.identify(secret).await?;
-                Ok(person.map(|person| Principal::Person(Box::new(person))))
+                Ok(person.map(Principal::Person))
             }
             BearerSecret::Token(secret) => {
                 let hash = secret.hash();
@@ -92,12 +92,13 @@ impl Services {
                 each.push(holder.map(|holder| Principal::Token(Box::new(holder))));
                 continue;
             }
-            each.push(match sessions.next().flatten() {
-                Some(identity) if self.may_go_on(&identity, now).await? => {
+            let person = sessions.next().flatten().map(|identity| person_of(identity, now));
+            each.push(match person {
+                Some(person) if self.may_go_on(&person, now).await? => {
                     if connected.is_using {
-                        self.touch(&identity.session, now);
+                        self.touch(&person.session, now);
                     }
-                    Some(Principal::Person(Box::new(person_of(identity, now))))
+                    Some(Principal::Person(Arc::new(person)))
                 }
                 _ => None,
             });
@@ -106,12 +107,12 @@ impl Services {
     }
 
     /// Does the session live, and whatever it rests on?
-    async fn may_go_on(&self, identity: &Identity, now: Timestamp) -> Result<bool> {
-        if !self.is_live(identity, now) {
+    async fn may_go_on(&self, person: &Person, now: Timestamp) -> Result<bool> {
+        if !self.is_live(person, now) {
             return Ok(false);
         }
-        match &identity.session.impersonation {
-            Some(impersonation) => self.impersonator_lives(impersonation, &identity.user, now).await,
+        match &person.session.impersonation {
+            Some(impersonation) => self.impersonator_lives(impersonation, &person.user, now).await,
             None => Ok(true),
         }
     }
@@ -160,16 +161,16 @@ pub struct Connected {
 
 impl Services {
     /// Has the session neither expired nor been idle for too long, and may its user be here at all?
-    pub(super) fn is_live(&self, identity: &Identity, now: Timestamp) -> bool {
-        let session = &identity.session;
+    pub(super) fn is_live(&self, person: &Person, now: Timestamp) -> bool {
+        let Person {
+            session, user, account, ..
+        } = person;
         let idle_until = after(session.last_seen_at, self.settings.session_idle);
         now < session.expires_at.min(idle_until)
-            && identity.user.status == UserStatus::Active
-            && identity.account.status == AccountStatus::Active
+            && user.status == UserStatus::Active
+            && account.status == AccountStatus::Active
             // It may have been opened in the very moment in which the account came to refuse local passwords.
-            && (identity.user.is_ldap
-                || session.impersonation.is_some()
-                || !identity.account.refuses_local_passwords())
+            && (user.is_ldap || session.impersonation.is_some() || !account.refuses_local_passwords())
     }
 }
 

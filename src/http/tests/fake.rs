@@ -136,7 +136,7 @@ impl Backend for Fake {
     async fn identify(&self, secret: &BearerSecret) -> service::Result<Option<Principal>> {
         self.ping().await?;
         let person = self.people.lock().unwrap().get(&secret.hash()).cloned();
-        Ok(person.map(|person| Principal::Person(Box::new(person))))
+        Ok(person.map(|person| Principal::Person(Arc::new(person))))
     }
 
     async fn execute(&self, request: async_graphql::Request, context: RequestContext) -> Answer {

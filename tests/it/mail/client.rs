@@ -103,7 +103,10 @@ impl Client {
         loop {
             let (ended, all) = (self.ask(ended, json!({})), self.ask(all, json!({})));
             let count = |list: &Value| list["totalCount"].as_u64().unwrap();
-            let at_an_end: u64 = ["sent", "failed", "dropped"].map(|state| count(&ended[state])).iter().sum();
+            let at_an_end: u64 = ["sent", "failed", "dropped"]
+                .map(|state| count(&ended[state]))
+                .iter()
+                .sum();
             if at_an_end == count(&all["all"]) {
                 return;
             }
