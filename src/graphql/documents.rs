@@ -54,66 +54,91 @@ impl Parsed {
     }
 }
 
-/// Whether anything that has a selection of its own stands twice under one key, so that the two have to be merged.
+/// Whether lists of the API may have to be merged with others under the same key, or stand where a selection says less than
+/// its words: then they are no matter for [`written`](super::written).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Repeats {
-    /// The lists of the API, or something above them.
+    /// Some list that is in no other one.
     pub(super) above: bool,
-    /// Something within them.
+    /// Some list within another one.
     pub(super) below: bool,
 }
 
-/// The fields that can be written as a whole: see [`written`](super::written).
+/// The fields that can be written as a whole.
 const LISTS: [&str; 4] = ["users", "roles", "groups", "loginHistory"];
-/// Selections that are looked at before it counts as repeating itself: as many as a request may have.
+/// The schema's only type that others are kinds of.
+const INTERFACE: &str = "Node";
+/// Selections that are looked at before a document counts as repeating itself: as many as a request may have.
 const MOST_SELECTIONS: usize = 10_000;
+
+/// What stands under one key.
+#[derive(Default)]
+struct Together<'a> {
+    sets: Vec<&'a SelectionSet>,
+    is_list: bool,
+}
 
 impl Repeats {
     pub(super) fn of(document: &ExecutableDocument) -> Self {
+        let everywhere = Self {
+            above: true,
+            below: true,
+        };
         let mut repeats = Self::default();
         let mut left = MOST_SELECTIONS;
         let operations = document.operations.iter();
-        let mut sets: Vec<(&SelectionSet, bool)> = operations
-            .map(|(_, operation)| (&operation.node.selection_set.node, false))
+        let mut objects: Vec<(Vec<&SelectionSet>, bool)> = operations
+            .map(|(_, operation)| (vec![&operation.node.selection_set.node], false))
             .collect();
-        while let Some((set, within)) = sets.pop() {
-            let mut keys = HashSet::new();
-            let mut spread = HashSet::new();
-            let mut parts = vec![set];
-            while let Some(part) = parts.pop() {
+        while let Some((sets, within)) = objects.pop() {
+            let mut fields: HashMap<&str, Together<'_>> = HashMap::new();
+            let mut parts: Vec<(&SelectionSet, bool)> = sets.into_iter().map(|set| (set, false)).collect();
+            while let Some((part, of_interface)) = parts.pop() {
                 for selection in &part.items {
                     let Some(fewer) = left.checked_sub(1) else {
-                        return Self {
-                            above: true,
-                            below: true,
-                        };
+                        return everywhere;
                     };
                     left = fewer;
-                    let twice = match &selection.node {
+                    let (condition, selected) = match &selection.node {
                         Selection::Field(field) => {
                             let field = &field.node;
                             let selected = &field.selection_set.node;
-                            if selected.items.is_empty() {
-                                continue;
+                            if !selected.items.is_empty() {
+                                let together = fields.entry(field.response_key().node.as_str()).or_default();
+                                together.is_list |= LISTS.contains(&field.name.node.as_str());
+                                together.sets.push(selected);
                             }
-                            sets.push((selected, within || LISTS.contains(&field.name.node.as_str())));
-                            !keys.insert(field.response_key().node.as_str())
+                            continue;
                         }
                         Selection::InlineFragment(fragment) => {
-                            parts.push(&fragment.node.selection_set.node);
-                            false
+                            let fragment = &fragment.node;
+                            (fragment.type_condition.as_ref(), &fragment.selection_set.node)
                         }
                         Selection::FragmentSpread(fragment) => {
-                            let name = &fragment.node.fragment_name.node;
-                            let definition = document.fragments.get(name);
-                            let is_new = spread.insert(name.as_str());
-                            parts.extend(definition.filter(|_| is_new).map(|d| &d.node.selection_set.node));
-                            !is_new
+                            let Some(definition) = document.fragments.get(&fragment.node.fragment_name.node) else {
+                                return everywhere;
+                            };
+                            (
+                                Some(&definition.node.type_condition),
+                                &definition.node.selection_set.node,
+                            )
                         }
                     };
-                    repeats.above |= twice && !within;
-                    repeats.below |= twice && within;
+                    // What is selected of one kind within the interface is none of another kind's, but is not told from it.
+                    if of_interface {
+                        return everywhere;
+                    }
+                    parts.push((
+                        selected,
+                        condition.is_some_and(|condition| condition.node.on.node == INTERFACE),
+                    ));
                 }
+            }
+            for Together { sets, is_list } in fields.into_values() {
+                let twice = is_list && sets.len() > 1;
+                repeats.above |= twice && !within;
+                repeats.below |= twice && within;
+                objects.push((sets, within || is_list));
             }
         }
         repeats
@@ -193,37 +218,49 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_twice_under_one_key_is_noticed() {
+    fn lists_that_stand_twice_under_one_key_are_noticed() {
         let repeats = |query: &str| {
             let found = Repeats::of(Request::new(query).parsed_query().unwrap());
             (found.above, found.below)
         };
+        let nowhere = (false, false);
+        let above = (true, false);
+        let below = (false, true);
+        let everywhere = (true, true);
         for (query, expected) in [
             (
                 "{ viewer { isMaster isMaster } users { nodes { id } } roles { nodes { id } } }",
-                (false, false),
+                nowhere,
+            ),
+            ("{ a: users { nodes { id } } b: users { nodes { id } } }", nowhere),
+            ("{ users { nodes { id } } users { nodes { login } } }", above),
+            ("{ a { users { nodes { id } } } a { roles { nodes { id } } } }", nowhere),
+            ("{ a { users { nodes { id } } } a { users { totalCount } } }", above),
+            (
+                "{ a { id } ...F users { nodes { id } } } fragment F on Query { a { name } }",
+                nowhere,
             ),
             (
-                "{ a: users { nodes { id } } b: users { nodes { id } } }",
-                (false, false),
+                "{ ...F ... { ...G } } fragment F on Query { users { id } } fragment G on Query { users { id } }",
+                above,
             ),
-            ("{ users { nodes { id } } users { nodes { login } } }", (true, false)),
+            ("{ ...F ...F } fragment F on Query { users { totalCount } }", above),
+            ("{ users { nodes { id } nodes { groups { id } } } }", nowhere),
             (
-                "{ a { users { nodes { id } } } a { roles { nodes { id } } } }",
-                (true, false),
+                "{ users { nodes { groups { id } ...F } } } fragment F on User { groups { name } }",
+                below,
+            ),
+            ("{ groups { nodes { id ... on Node { id } } } }", nowhere),
+            (
+                "{ groups { nodes { ... on Node { ... on Role { label: name } } } } }",
+                everywhere,
             ),
             (
-                "{ a { id } ...F ... { ...G } } fragment F on Q { b { id } } fragment G on Q { a { id } }",
-                (true, false),
+                "{ groups { nodes { ...F } } } fragment F on Node { ... { id } }",
+                everywhere,
             ),
-            ("{ ...F ...F } fragment F on Q { b { id } }", (true, false)),
-            (
-                "{ users { nodes { groups { id } ...F } } } fragment F on U { groups { name } }",
-                (false, true),
-            ),
-            ("{ users { ...F ...F } } fragment F on U { id }", (false, true)),
             // No valid document, but it must come to an end.
-            ("{ ...F } fragment F on Q { a { ...F } ...F }", (true, true)),
+            ("{ ...F } fragment F on Query { a { ...F } ...F }", everywhere),
         ] {
             assert_eq!(repeats(query), expected, "{query}");
         }

@@ -127,14 +127,14 @@ fn is_fresh(read_at: Instant, now: Instant) -> bool {
 }
 
 impl Services {
-    /// Whose session has this hash, as they are at that moment; remembered.
-    pub(super) async fn known_person(&self, hash: &TokenHash, at: Timestamp) -> Result<Option<Arc<Person>>> {
+    /// Whose session has this hash; remembered, with whether the password was too old when it was read.
+    pub(super) async fn known_person(&self, hash: &TokenHash) -> Result<Option<Arc<Person>>> {
         let (changes, now) = (self.store.changes(), Instant::now());
         if let Some(person) = self.known.sessions.get(hash, changes, now) {
             return Ok(Some(person));
         }
         let found = self.store.identity(hash).await?;
-        let person = found.map(|identity| Arc::new(person_of(identity, at)));
+        let person = found.map(|identity| Arc::new(person_of(identity, self.clock.now())));
         // Whoever must change the password does so now, and may go on at another process at once.
         if let Some(person) = person.as_ref().filter(|person| !person.must_change_password) {
             self.known.sessions.put(*hash, Arc::clone(person), changes, now);

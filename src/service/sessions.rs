@@ -28,10 +28,10 @@ impl Services {
     /// Those of the store.
     pub async fn identify(self: &Arc<Self>, secret: &SessionSecret) -> Result<Option<Arc<Person>>> {
         let hash = secret.hash();
-        let now = self.clock.now();
-        let Some(person) = self.known_person(&hash, now).await? else {
+        let Some(person) = self.known_person(&hash).await? else {
             return Ok(None);
         };
+        let now = self.clock.now();
         if !self.may_go_on(&person, now).await? {
             return Ok(None);
         }

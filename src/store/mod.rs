@@ -109,8 +109,8 @@ pub trait Upkeep {
     /// that never comes.
     async fn begin_load(&self, load: Load) -> Result<()>;
 
-    /// The bulk load is over: whatever was put off is made up for.
-    async fn end_load(&self) -> Result<()>;
+    /// That bulk load is over: whatever was put off is made up for.
+    async fn end_load(&self, load: Load) -> Result<()>;
 
     /// Lets go of the database: what was acknowledged is kept.
     async fn close(&self);

@@ -71,6 +71,16 @@ impl<T: Plain + Listed> OutputType for Straight<Connection<T>> {
     }
 }
 
+/// Whether two fields that stand under one key are one: with different names or arguments they should not, but the library
+/// does not find all that do.
+fn is_the_same(one: &SelectionField<'_>, other: &SelectionField<'_>) -> bool {
+    let same_arguments = || match (one.arguments(), other.arguments()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    };
+    one.name() == other.name() && same_arguments()
+}
+
 /// Whether the object is part of a list's entry.
 fn is_in_a_list(ctx: &ContextSelectionSet<'_>) -> bool {
     let mut node = ctx.path_node.as_ref();
@@ -212,8 +222,9 @@ struct Member<T> {
 }
 
 impl<T: Plain> Plan<T> {
-    /// Of everything that is selected in these fields, which stand under one key. Where a fragment's type does not hold,
-    /// validation refuses it, and what is skipped was taken out before: all that is there counts.
+    /// Of everything that is selected in these fields, which stand under one key. What is skipped was taken out before, and
+    /// a fragment whose type does not hold is refused, or noticed by [`Repeats`](super::documents::Repeats): all that is
+    /// there counts.
     fn of(parents: &[SelectionField<'_>], needs: &mut Needs) -> Option<Self> {
         let mut selected: IndexMap<&str, Vec<SelectionField<'_>>> = IndexMap::new();
         for field in parents.iter().flat_map(SelectionField::selection_set) {
@@ -221,6 +232,9 @@ impl<T: Plain> Plan<T> {
             selected.entry(key).or_default().push(field);
         }
         let members = selected.into_iter().enumerate().map(|(n, (key, asked))| {
+            if !asked.iter().all(|field| is_the_same(field, &asked[0])) {
+                return None;
+            }
             // A key is a GraphQL name, which JSON takes as it is.
             let before = format!("{}\"{key}\":", if n == 0 { '{' } else { ',' }).into_bytes();
             let value: Column<T> = if asked.first()?.name() == "__typename" {

@@ -149,8 +149,9 @@ impl Services {
         })
         .await;
         // Whatever became of the load, what it put off is made up for.
-        self.store.end_load().await?;
+        let ended = self.store.end_load(Load::History).await;
         loaded?;
+        ended?;
         generating.await.map_err(|e| ServiceError::Stopped(e.to_string()))?;
         Ok(seeded)
     }

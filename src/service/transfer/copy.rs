@@ -176,8 +176,9 @@ pub async fn copy_store(
         }
     }
     // Whatever became of the load, what it put off is made up for.
-    target(to.end_load().await)?;
+    let ended = target(to.end_load(Load::History).await);
     outcome?;
+    ended?;
     copying.settle().await?;
     for kind in Kind::ALL {
         let count = |counts: &HashMap<Kind, u64>| counts.get(&kind).copied().unwrap_or(0);

@@ -101,14 +101,34 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     ] {
         connection.pragma_update(None, pragma, value).map_err(explained)?;
     }
-    EVERYDAY.apply(&connection).map_err(explained)?;
-    // A plan holds for any values: otherwise a statement is prepared anew for each that is bound where a plan could make
-    // something of it, which took a third of the time of a page.
+    // The log gives back what it took for a while.
     connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))
         .map_err(explained)?;
+    EVERYDAY.apply(&connection).map_err(explained)?;
+    for_any_values(&connection).map_err(explained)?;
     Ok(connection)
 }
+
+/// A plan holds for any values: otherwise a statement is prepared anew for each that is bound where a plan could make
+/// something of it, which took a third of the time of a page.
+fn for_any_values(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
+}
+
+/// An empty database in memory, which plans as any other.
+#[cfg(test)]
+pub(super) fn in_memory() -> Connection {
+    let connection = Connection::open_in_memory().unwrap();
+    for_any_values(&connection).unwrap();
+    connection.execute_batch(&MIGRATIONS.concat()).unwrap();
+    connection
+}
+
+/// What is left of the write-ahead log once all of it is in the file, in bytes.
+const LOG_BYTES: i64 = 4 * 1024 * 1024;
 
 /// How much a connection remembers before it writes to the file itself.
 #[derive(Debug, Clone, Copy)]

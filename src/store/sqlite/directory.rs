@@ -195,12 +195,11 @@ impl DirectoryStore for SqliteStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::connection::MIGRATIONS;
+    use crate::store::sqlite::connection::in_memory;
 
     #[test]
     fn every_read_is_answered_by_an_index() {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&MIGRATIONS.concat()).unwrap();
+        let connection = in_memory();
         for (sql, expected) in [
             (
                 select(rows::USER, "users", LINKED_TO),

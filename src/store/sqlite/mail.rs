@@ -333,12 +333,11 @@ impl MailStore for SqliteStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::connection::MIGRATIONS;
+    use crate::store::sqlite::connection::in_memory;
 
     #[test]
     fn every_list_is_answered_by_an_index() {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&MIGRATIONS.concat()).unwrap();
+        let connection = in_memory();
         let filter = |state, to: Option<&str>| MailFilter {
             state,
             to: to.map(str::to_owned),

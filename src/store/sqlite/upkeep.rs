@@ -119,13 +119,13 @@ impl Upkeep for SqliteStore {
             .await
     }
 
-    async fn end_load(&self) -> Result<()> {
+    async fn end_load(&self, _: Load) -> Result<()> {
         self.writer
             .run(|connection| {
                 connection::EVERYDAY.apply(connection)?;
                 connection.execute_batch("PRAGMA shrink_memory")?;
-                // The log would stay as long as it has become. Whoever still reads an older state of it may keep it so.
-                Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+                // As far as nobody reads an older state: nobody is waited for.
+                Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
             })
             .await
     }

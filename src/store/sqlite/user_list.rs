@@ -101,13 +101,12 @@ mod tests {
     use crate::domain::ids::AccountId;
     use crate::domain::page::{Position, SortKey, Take};
     use crate::domain::query::Direction;
-    use crate::store::sqlite::connection::MIGRATIONS;
+    use crate::store::sqlite::connection::in_memory;
 
     /// However deep the page, its index leads to its first row and gives the rest in order.
     #[test]
     fn every_order_is_answered_by_an_index() {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&MIGRATIONS.concat()).unwrap();
+        let connection = in_memory();
         let account = AccountId::from_uuid(uuid::Uuid::max());
         for account in [None, Some(account)] {
             for field in [

@@ -52,6 +52,10 @@ const USUAL: &[&str] = &[
     "query Q($first: Int!) { users(first: $first) { nodes { login } } ...More }
      fragment More on Query { users(first: $first) { totalCount nodes { id } } }",
     "query Q($first: Int!, $no: Boolean = false) { users(first: $first) { nodes { roles { id @include(if: $no) } } } }",
+    // Of another kind, which the interface in between hides.
+    "query Q($first: Int!) { groups(first: $first) { nodes { id ...L } } }
+     fragment L on Node { ... on Role { label: name } ... on Group { label: description } }",
+    "query Q($first: Int!) { users(first: $first) { nodes { login x: roles { name } ... on User { x: groups { createdAt } } } } }",
     "query Q($first: Int!) { users(first: $first) { nodes { login account { name } qualifiedLogin } } }",
     "query Q($first: Int!) { users(first: $first) { nodes { loginHistory(first: 2) { totalCount nodes { id } } } } }",
     "query Q($first: Int!) { users(first: $first) { nodes { loginHistory(first: 2) { nodes { user { login } } } } } }",

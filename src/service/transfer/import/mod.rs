@@ -132,9 +132,9 @@ impl Caller {
                 FileFormat::Csv => read_csv(input, send),
             }
         });
+        let load = if options.history { Load::History } else { Load::People };
         let loads = !options.dry_run;
         if loads {
-            let load = if options.history { Load::History } else { Load::People };
             self.store().begin_load(load).await?;
         }
         let mut import = Import::new(self, options, events);
@@ -150,9 +150,11 @@ impl Caller {
         }
         .await;
         drop(chunks); // whoever still reads need not go on
-        if loads {
-            self.store().end_load().await?;
-        }
+        let ended = if loads {
+            self.store().end_load(load).await
+        } else {
+            Ok(())
+        };
         imported?;
         match reading.await {
             Ok(Ok(())) => {}
@@ -166,6 +168,7 @@ impl Caller {
             Err(error) => return Err(ServiceError::Stopped(error.to_string())),
         }
         import.settle().await?;
+        ended?;
         Ok(import.report)
     }
 }
