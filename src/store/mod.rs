@@ -104,9 +104,9 @@ pub trait Upkeep {
     /// Adds people in bulk, without audit entries, for `seed`; all or nothing for one call. Logins must be unique.
     async fn insert_people(&self, people: &[NewPerson]) -> Result<()>;
 
-    /// A bulk load begins. A store may work with more memory until [`Self::end_load`], and put off what slows it down: with
-    /// [`Load::History`], the indexes of a history that is still empty, until then, or the next start of any process if
-    /// that never comes.
+    /// A bulk load begins. A store may work with more memory until [`Self::end_load`], and put off what slows it down, until
+    /// then, or the next start of any process if that never comes: indexes that only lists need, while there are few users,
+    /// and with [`Load::History`] those of a history that is still empty.
     async fn begin_load(&self, load: Load) -> Result<()>;
 
     /// That bulk load is over: whatever was put off is made up for.

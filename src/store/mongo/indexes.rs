@@ -133,6 +133,16 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
                     doc! { "account": 1, "grants.master": 1, "login": 1 },
                     doc! { "grants.master": true },
                 ),
+                partial(
+                    "users_locked",
+                    doc! { "account": 1, "locked_until": 1 },
+                    doc! { "locked_until": { "$exists": true } },
+                ),
+                partial(
+                    "users_disabled",
+                    doc! { "account": 1, "login": 1 },
+                    doc! { "status": "DISABLED" },
+                ),
                 unique_among(
                     DIRECTORY_LINK,
                     doc! { "account": 1, "directory_link.directory": 1, "directory_link.external_id": 1 },

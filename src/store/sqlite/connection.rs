@@ -14,7 +14,7 @@ use crate::store::{Result, StoreError};
 pub const BUSY: Duration = Duration::from_secs(10);
 
 /// The schema's versions, oldest first; a file's `user_version` says how many of them it has.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001_init.sql"),
     include_str!("migrations/0002_deletions.sql"),
     include_str!("migrations/0003_api_tokens.sql"),
@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005_directories.sql"),
     include_str!("migrations/0006_reservations.sql"),
     include_str!("migrations/0007_mails.sql"),
+    include_str!("migrations/0008_finding_users.sql"),
 ];
 
 /// How many migrations a file has had that is up to date.
@@ -118,13 +119,12 @@ fn for_any_values(connection: &Connection) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-/// An empty database in memory, which plans as any other.
-#[cfg(test)]
-pub(super) fn in_memory() -> Connection {
-    let connection = Connection::open_in_memory().unwrap();
-    for_any_values(&connection).unwrap();
-    connection.execute_batch(&MIGRATIONS.concat()).unwrap();
-    connection
+/// An empty database in memory, with all that a file must have; it plans as any other.
+pub(super) fn model() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    for_any_values(&connection)?;
+    connection.execute_batch(&MIGRATIONS.concat())?;
+    Ok(connection)
 }
 
 /// What is left of the write-ahead log once all of it is in the file, in bytes.

@@ -195,11 +195,11 @@ impl DirectoryStore for SqliteStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::connection::in_memory;
+    use crate::store::sqlite::connection::model;
 
     #[test]
     fn every_read_is_answered_by_an_index() {
-        let connection = in_memory();
+        let connection = model().unwrap();
         for (sql, expected) in [
             (
                 select(rows::USER, "users", LINKED_TO),

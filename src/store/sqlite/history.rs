@@ -172,12 +172,12 @@ mod tests {
     use crate::domain::ids::AccountId;
     use crate::domain::login_event::LoginOutcome;
     use crate::domain::page::{Position, SortKey, Take};
-    use crate::store::sqlite::connection::in_memory;
+    use crate::store::sqlite::connection::model;
 
     /// However long the history is, a page of it costs what the page holds.
     #[test]
     fn pages_of_an_account_of_a_user_and_of_all_follow_an_index() {
-        let connection = in_memory();
+        let connection = model().unwrap();
         let (account, user) = (
             AccountId::from_uuid(uuid::Uuid::max()),
             UserId::from_uuid(uuid::Uuid::max()),

@@ -2,6 +2,14 @@
 //!
 //! A list whose key may be missing is read as two segments, the entries with a key and then those without, whichever way
 //! the keys run: so the nulls come last in both directions and each segment still follows its index.
+//!
+//! **Filters.** Read in its order, a list that is filtered costs as many rows as lie before the page is full: few when many
+//! pass, all of them when hardly any does. Where an index names all that can pass (its [`Finder`]), and they are few, those
+//! are sorted instead. When all finders find many, the order is followed for so many steps, and only then is whatever the
+//! narrowest of them finds sorted after all: it may lie together at the far end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -22,11 +30,37 @@ pub(super) struct Order {
     pub direction: Direction,
 }
 
+/// So many rows are found by an index and sorted in a few milliseconds.
+const FEW: i64 = 2_000;
+/// Finders are compared up to so many rows.
+const MANY: i64 = 100_000;
+/// How long an order is followed before what a filter finds is sorted instead, in steps of SQLite's machine: some 20,000
+/// rows, or about 50 ms.
+const PATIENCE: i32 = 1_000_000;
+
+/// A statement that gives the `found`, the rowids of all that can meet one of the conditions, by an index.
+#[derive(Debug, Clone)]
+struct Finder {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Finder {
+    /// How many it finds, counted up to `most`.
+    fn count(&self, connection: &Connection, most: i64) -> Result<i64> {
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT ?)", self.sql);
+        let values = self.values.iter().cloned().chain([Value::Integer(most)]);
+        let mut statement = connection.prepare_cached(&sql)?;
+        Ok(statement.query_row(params_from_iter(values), |row| row.get(0))?)
+    }
+}
+
 /// Conditions that all hold, made of constants and bound values.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Conditions {
     sql: String,
     values: Vec<Value>,
+    finders: Vec<Finder>,
 }
 
 impl Conditions {
@@ -46,29 +80,73 @@ impl Conditions {
 
     /// One of the columns begins with `prefix`. Not LIKE, which folds ASCII, knows wildcards and leaves the index.
     pub(super) fn and_prefix(&mut self, columns: &[&'static str], prefix: &str) {
-        let next = after_prefix(prefix);
-        let mut any = Vec::new();
-        let mut values = Vec::new();
-        for column in columns {
-            values.push(Value::Text(prefix.to_owned()));
-            match &next {
-                Some(next) => {
-                    values.push(Value::Text(next.clone()));
-                    any.push(format!("({column} >= ? AND {column} < ?)"));
-                }
-                None => any.push(format!("{column} >= ?")),
+        let any: Vec<String> = columns.iter().map(|column| begins(column, prefix)).collect();
+        let values = columns.iter().flat_map(|_| beginning(prefix));
+        self.and(&format!("({})", any.join(" OR ")), values);
+    }
+
+    /// An index names all that can meet one of the conditions: `sql` gives their rowids as `found`.
+    pub(super) fn found_by(&mut self, sql: String, values: impl IntoIterator<Item = Value>) {
+        let values = values.into_iter().collect();
+        self.finders.push(Finder { sql, values });
+    }
+
+    /// A finder that finds few.
+    fn narrow(&self, connection: &Connection) -> Result<Option<&Finder>> {
+        for finder in &self.finders {
+            if finder.count(connection, FEW + 1)? <= FEW {
+                return Ok(Some(finder));
             }
         }
-        self.and(&format!("({})", any.join(" OR ")), values);
+        Ok(None)
+    }
+
+    /// The finder that finds the fewest, unless all find [`MANY`].
+    fn narrowest(&self, connection: &Connection) -> Result<Option<&Finder>> {
+        let (mut narrowest, mut fewest) = (None, MANY);
+        for finder in &self.finders {
+            let count = finder.count(connection, fewest)?;
+            if count < fewest {
+                (narrowest, fewest) = (Some(finder), count);
+            }
+        }
+        Ok(narrowest)
     }
 
     /// How many rows of the table meet the conditions.
     pub(super) fn count(&self, connection: &Connection, table: &'static str) -> Result<u64> {
-        let sql = format!("SELECT count(*) FROM {table}{}", self.sql);
+        let finder = match self.narrow(connection)? {
+            None => self.narrowest(connection)?,
+            narrow => narrow,
+        };
+        let from = finder.map_or_else(|| table.to_owned(), |finder| among(finder, table));
+        let found = finder.map_or(&[][..], |finder| &finder.values);
+        let sql = format!("SELECT count(*) FROM {from}{}", self.sql);
         let mut statement = connection.prepare_cached(&sql)?;
-        let count: i64 = statement.query_row(params_from_iter(&self.values), |row| row.get(0))?;
+        let count: i64 = statement.query_row(params_from_iter(found.iter().chain(&self.values)), |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
+}
+
+/// What a finder finds in the table; the join is a CROSS one because its sides are not exchanged then.
+fn among(finder: &Finder, table: &'static str) -> String {
+    format!("({}) CROSS JOIN {table} ON {table}.rowid = found", finder.sql)
+}
+
+/// The condition that a column begins with `prefix`; its values are those of [`beginning`].
+pub(super) fn begins(column: &str, prefix: &str) -> String {
+    match after_prefix(prefix) {
+        Some(_) => format!("({column} >= ? AND {column} < ?)"),
+        None => format!("{column} >= ?"),
+    }
+}
+
+/// The first text with a prefix, and the first one after all of them, if there is one.
+pub(super) fn beginning(prefix: &str) -> impl Iterator<Item = Value> + use<> {
+    [Some(prefix.to_owned()), after_prefix(prefix)]
+        .into_iter()
+        .flatten()
+        .map(Value::Text)
 }
 
 /// The least text that is greater than everything that begins with `prefix`; `None` when there is none.
@@ -112,14 +190,55 @@ fn narrow(conditions: &mut Conditions, order: Order, nulls: bool, position: &Pos
     true
 }
 
-/// The statements that give a page when read one after the other until there is enough.
+/// One of the statements that give a page when read one after the other until there is enough.
+#[derive(Debug)]
+struct Segment {
+    columns: &'static str,
+    table: &'static str,
+    conditions: Conditions,
+    by: String,
+}
+
+impl Segment {
+    /// Follows the order's index. The last value is how many are wanted.
+    fn in_order(&self, wanted: usize) -> (String, Vec<Value>) {
+        let Self { columns, table, by, .. } = self;
+        let sql = format!(
+            "SELECT {columns} FROM {table}{} ORDER BY {by} LIMIT ?",
+            self.conditions.sql
+        );
+        let mut values = self.conditions.values.clone();
+        values.push(stored(wanted));
+        (sql, values)
+    }
+
+    /// Sorts what a finder finds: first their keys alone, as most of the rows are not wanted.
+    fn sorted(&self, finder: &Finder, wanted: usize) -> (String, Vec<Value>) {
+        let Self { columns, table, by, .. } = self;
+        let sql = format!(
+            "SELECT {columns} FROM {table} WHERE rowid IN (SELECT {table}.rowid FROM {}{} ORDER BY {by} LIMIT ?) ORDER BY {by}",
+            among(finder, table),
+            self.conditions.sql,
+        );
+        let mut values = finder.values.clone();
+        values.extend_from_slice(&self.conditions.values);
+        values.push(stored(wanted));
+        (sql, values)
+    }
+}
+
+fn stored(wanted: usize) -> Value {
+    Value::Integer(i64::try_from(wanted).unwrap_or(i64::MAX))
+}
+
+/// The segments of a page.
 fn segments(
     columns: &'static str,
     table: &'static str,
     conditions: &Conditions,
     order: Order,
     request: &PageRequest,
-) -> Vec<(String, Vec<Value>)> {
+) -> Vec<Segment> {
     let ascending = (order.direction == Direction::Asc) == (request.take == Take::First);
     let way = if ascending { "ASC" } else { "DESC" };
     let nulls_too = [false, true];
@@ -148,10 +267,12 @@ fn segments(
             } else {
                 format!("{} {way}, id {way}", order.key)
             };
-            segments.push((
-                format!("SELECT {columns} FROM {table}{} ORDER BY {by} LIMIT ?", conditions.sql),
-                conditions.values,
-            ));
+            segments.push(Segment {
+                columns,
+                table,
+                conditions,
+                by,
+            });
         }
     }
     segments
@@ -169,15 +290,46 @@ pub(super) fn page<T>(
 ) -> Result<Page<T>> {
     let enough = request.limit + 1;
     let mut items = Vec::new();
-    for (sql, mut values) in segments(columns, table, conditions, order, request) {
+    let narrow = conditions.narrow(connection)?;
+    for segment in segments(columns, table, conditions, order, request) {
         if items.len() == enough {
             break;
         }
         let missing = enough - items.len();
-        values.push(Value::Integer(i64::try_from(missing).unwrap_or(i64::MAX)));
-        items.extend(all(connection, &sql, params_from_iter(values), &read)?);
+        let rows = |(sql, values): (String, Vec<Value>)| all(connection, &sql, params_from_iter(values), &read);
+        let found = match narrow {
+            Some(finder) => rows(segment.sorted(finder, missing))?,
+            None if conditions.finders.is_empty() => rows(segment.in_order(missing))?,
+            None => match patiently(connection, || rows(segment.in_order(missing)))? {
+                Some(found) => found,
+                None => match conditions.narrowest(connection)? {
+                    Some(finder) => rows(segment.sorted(finder, missing))?,
+                    None => rows(segment.in_order(missing))?,
+                },
+            },
+        };
+        items.extend(found);
     }
     Ok(Page::from_read(items, request))
+}
+
+/// What reading gives unless it takes more than [`PATIENCE`].
+fn patiently<T>(connection: &Connection, reading: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&is_over);
+    connection.progress_handler(
+        PATIENCE,
+        Some(move || {
+            over.store(true, Ordering::Relaxed);
+            true
+        }),
+    )?;
+    let read = reading();
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    match read {
+        Err(_) if is_over.load(Ordering::Relaxed) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 #[cfg(test)]
@@ -194,8 +346,8 @@ pub(super) mod tests {
         request: &PageRequest,
     ) -> Vec<String> {
         let mut plans = Vec::new();
-        for (sql, mut values) in segments(columns, table, conditions, order, request) {
-            values.push(Value::Integer(21));
+        for segment in segments(columns, table, conditions, order, request) {
+            let (sql, values) = segment.in_order(21);
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let steps = statement
                 .query_map(params_from_iter(values), |row| row.get::<_, String>(3))
@@ -203,6 +355,20 @@ pub(super) mod tests {
             plans.push(steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("; "));
         }
         plans
+    }
+
+    /// How SQLite would find what the finders of some conditions find, step by step.
+    pub(in crate::store::sqlite) fn finders(connection: &Connection, conditions: &Conditions) -> Vec<Vec<String>> {
+        let steps = |finder: &Finder| {
+            let mut statement = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {}", finder.sql))
+                .unwrap();
+            let steps = statement
+                .query_map(params_from_iter(&finder.values), |row| row.get::<_, String>(3))
+                .unwrap();
+            steps.collect::<rusqlite::Result<_>>().unwrap()
+        };
+        conditions.finders.iter().map(steps).collect()
     }
 
     #[test]
@@ -229,13 +395,82 @@ pub(super) mod tests {
             ..PageRequest::first(5)
         };
         let segments = segments("1", "users", &Conditions::default(), order, &request);
-        let [(sql, values)] = segments.as_slice() else {
+        let [segment] = segments.as_slice() else {
             panic!("{segments:?}");
         };
+        let (sql, values) = segment.in_order(6);
         assert_eq!(
             sql,
             "SELECT 1 FROM users WHERE email_fold IS NULL AND id < ? ORDER BY id DESC LIMIT ?"
         );
-        assert_eq!(values.len(), 1);
+        assert_eq!(values.len(), 2);
+    }
+    const BY_KEY: Order = Order {
+        key: "key",
+        nullable: false,
+        direction: Direction::Asc,
+    };
+
+    /// 240,000 things in the order of their keys, with a kind of which there is an index: 600 are rare, 24,000 spread evenly,
+    /// 3,000 last.
+    fn things() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE things (id BLOB NOT NULL PRIMARY KEY, key TEXT NOT NULL, kind TEXT NOT NULL) STRICT; \
+                 CREATE INDEX things_key ON things (key, id); \
+                 CREATE INDEX things_kind ON things (kind); \
+                 WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 239999) \
+                 INSERT INTO things SELECT CAST(printf('%016d', (i * 7919) % 240000) AS BLOB), \
+                   printf('%06d', (i * 7919) % 240000), CASE WHEN (i * 7919) % 400 = 3 THEN 'rare' \
+                     WHEN (i * 7919) % 10 = 1 THEN 'spread' WHEN (i * 7919) % 240000 >= 237000 THEN 'last' ELSE 'other' END \
+                   FROM n",
+            )
+            .unwrap();
+        connection
+    }
+
+    fn of_kind(kind: &str) -> Conditions {
+        let kind = || [Value::Text(kind.to_owned())];
+        let mut conditions = Conditions::default();
+        // The plus keeps the index for the finder.
+        conditions.and("+kind = ?", kind());
+        conditions.found_by("SELECT rowid AS found FROM things WHERE kind = ?".to_owned(), kind());
+        conditions
+    }
+
+    fn text(row: &mut Columns<'_>) -> Result<String> {
+        row.get()
+    }
+
+    /// What an order is followed for, and what is sorted, makes no difference to what is found.
+    #[test]
+    fn a_filter_gives_the_same_page_however_it_is_found() {
+        let connection = things();
+        let request = PageRequest::first(50);
+        for (kind, is_narrow, is_near) in [("rare", true, true), ("spread", false, true), ("last", false, false)] {
+            let conditions = of_kind(kind);
+            assert_eq!(conditions.narrow(&connection).unwrap().is_some(), is_narrow, "{kind}");
+            let [segment] = &segments("key", "things", &conditions, BY_KEY, &request)[..] else {
+                panic!("one segment, as every key is there");
+            };
+            let (sql, values) = segment.in_order(51);
+            let read = || all(&connection, &sql, params_from_iter(&values), text);
+            let followed = patiently(&connection, read).unwrap();
+            assert_eq!(followed.is_some(), is_near, "{kind}");
+            let expected = read().unwrap();
+            let page = page(&connection, "key", "things", &conditions, BY_KEY, &request, text).unwrap();
+            assert_eq!((page.items.len(), page.has_more), (50, true), "{kind}");
+            assert_eq!(page.items, expected[..50], "{kind}");
+            let finder = conditions.narrowest(&connection).unwrap().unwrap();
+            let (sql, values) = segment.sorted(finder, 51);
+            assert_eq!(
+                all(&connection, &sql, params_from_iter(values), text).unwrap(),
+                expected,
+                "{kind}"
+            );
+        }
+        assert_eq!(of_kind("rare").count(&connection, "things").unwrap(), 600);
+        assert_eq!(of_kind("spread").count(&connection, "things").unwrap(), 24_000);
     }
 }

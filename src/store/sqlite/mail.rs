@@ -333,11 +333,11 @@ impl MailStore for SqliteStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::connection::in_memory;
+    use crate::store::sqlite::connection::model;
 
     #[test]
     fn every_list_is_answered_by_an_index() {
-        let connection = in_memory();
+        let connection = model().unwrap();
         let filter = |state, to: Option<&str>| MailFilter {
             state,
             to: to.map(str::to_owned),

@@ -14,6 +14,7 @@ mod failures;
 mod grants;
 mod group;
 mod history;
+mod indexes;
 mod keyset;
 mod link;
 mod live;
@@ -65,6 +66,7 @@ impl SqliteStore {
         connection::prepare_file(path)?;
         let mut writer = connection::open(path)?;
         connection::migrate(&mut writer, path)?;
+        indexes::make(&writer)?; // a bulk load may have been cut off
         let readers = std::thread::available_parallelism().map_or(1, usize::from) + 2;
         let readers = (0..readers)
             .map(|_| connection::open_reader(path))

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use crate::domain::user::Email;
     use crate::store::contract::sample::{Maker, password};
-    use crate::store::sqlite::connection::{MIGRATIONS, in_memory};
+    use crate::store::sqlite::connection::{MIGRATIONS, model};
     use crate::store::sqlite::user;
 
     fn plan(connection: &Connection, sql: &str) -> String {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_read_is_answered_by_an_index() {
-        let connection = in_memory();
+        let connection = model().unwrap();
         for subscription in Subscription::ALL {
             let sql = select(rows::USER, "users", wanting(subscription));
             let index = format!("users_want_{}", subscription.name());

@@ -11,8 +11,8 @@ use crate::domain::login_event::LoginOutcome;
 use crate::domain::query::UserFilter;
 use crate::store::contract::sample::{Maker, audited, password, reload, token};
 use crate::store::contract::{live, mails};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{AccountStore, Failures, NewPerson, Store, StoreError, Unique, Upkeep};
+use crate::store::sqlite::{SqliteStore, indexes};
+use crate::store::{AccountStore, Failures, Load, NewPerson, Store, StoreError, Unique, Upkeep};
 
 async fn open() -> (TempDir, Arc<dyn Store>) {
     let directory = tempfile::tempdir().unwrap();
@@ -389,4 +389,60 @@ async fn a_watch_ends_when_the_new_rows_cannot_be_told_from_the_old() {
     let record = make.refusal(&user, 400, Failures::Unchanged);
     store.record_login(&record).await.unwrap();
     assert_eq!(live::next(&mut watch).await, record.event);
+}
+
+/// How many of the indexes for lists the file has.
+fn late_indexes(directory: &TempDir) -> usize {
+    let connection = Connection::open(file(directory)).unwrap();
+    let mut is_there = connection
+        .prepare("SELECT 1 FROM sqlite_schema WHERE name = ?")
+        .unwrap();
+    indexes::LATE
+        .into_iter()
+        .filter(|name| is_there.exists([name]).unwrap())
+        .count()
+}
+
+async fn checked(store: &SqliteStore) {
+    let steps = store.check().await;
+    assert!(steps.iter().all(|step| step.outcome.is_ok()), "{steps:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_load_makes_the_indexes_for_lists_at_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&file(&directory)).unwrap();
+    assert_eq!(late_indexes(&directory), 11);
+    store.begin_load(Load::People).await.unwrap();
+    assert_eq!(late_indexes(&directory), 0);
+    let mut make = Maker::default();
+    let acme = make.account("acme");
+    let entry = make.entry(acme.id);
+    let main = make.main_group(acme.id);
+    store.create_account(&acme, &main, &entry).await.unwrap();
+    let people = |range: std::ops::Range<u32>, make: &mut Maker| -> Vec<NewPerson> {
+        range
+            .map(|n| NewPerson {
+                user: make.user(acme.id, &format!("user{n}")),
+                password: None,
+                events: Vec::new(),
+            })
+            .collect()
+    };
+    store.insert_people(&people(0..999, &mut make)).await.unwrap();
+    store.end_load(Load::People).await.unwrap();
+    assert_eq!(late_indexes(&directory), 11);
+    checked(&store).await;
+
+    // One that is cut off leaves them to the next start.
+    store.begin_load(Load::People).await.unwrap();
+    drop(store);
+    assert_eq!(late_indexes(&directory), 0);
+    let store = SqliteStore::open(&file(&directory)).unwrap();
+    checked(&store).await;
+
+    // Where there are more users, they are kept up.
+    store.insert_people(&people(999..1000, &mut make)).await.unwrap();
+    store.begin_load(Load::People).await.unwrap();
+    assert_eq!(late_indexes(&directory), 11);
 }

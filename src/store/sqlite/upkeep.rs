@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, params};
 
-use crate::store::sqlite::connection::{self, MIGRATIONS, SCHEMA};
+use crate::store::sqlite::connection::{self, SCHEMA};
 use crate::store::sqlite::rows::millis;
-use crate::store::sqlite::{SqliteStore, history, user};
+use crate::store::sqlite::{SqliteStore, history, indexes, user};
 use crate::store::{AccountStore as _, Load, NewPerson, Result, Retention, StoreCheck, StoreError, Upkeep};
 
 /// What `/readyz` waits for.
@@ -27,11 +27,7 @@ fn objects(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
 
 /// The tables and indexes that there must be.
 fn expected_objects() -> Result<BTreeSet<String>> {
-    let model = Connection::open_in_memory()?;
-    for migration in MIGRATIONS {
-        model.execute_batch(migration)?;
-    }
-    Ok(objects(&model)?)
+    Ok(objects(&connection::model()?)?)
 }
 
 impl SqliteStore {
@@ -115,7 +111,10 @@ impl Upkeep for SqliteStore {
 
     async fn begin_load(&self, _: Load) -> Result<()> {
         self.writer
-            .run(|connection| Ok(connection::LOAD.apply(connection)?))
+            .run(|connection| {
+                connection::LOAD.apply(connection)?;
+                indexes::drop_while_few(connection)
+            })
             .await
     }
 
@@ -124,6 +123,7 @@ impl Upkeep for SqliteStore {
             .run(|connection| {
                 connection::EVERYDAY.apply(connection)?;
                 connection.execute_batch("PRAGMA shrink_memory")?;
+                indexes::make(connection)?;
                 // As far as nobody reads an older state: nobody is waited for.
                 Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
             })

@@ -5,7 +5,7 @@ use rusqlite::types::Value;
 
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::{UserFilter, UserOrder, UserOrderField};
-use crate::domain::user::User;
+use crate::domain::user::{User, UserStatus};
 use crate::store::Result;
 use crate::store::sqlite::keyset;
 use crate::store::sqlite::names::Named;
@@ -71,7 +71,59 @@ fn of(filter: &UserFilter) -> keyset::Conditions {
         Some(false) => all.and("last_login_at IS NOT NULL", []),
         None => {}
     }
+    find(filter, &mut all);
     all
+}
+
+/// By which indexes those may be found whom a filter lets pass. Language and LDAP have none, as they part people into large
+/// halves, nor has what hardly anybody fails: whoever is active, no master, not locked. An identifier, a login and an
+/// address find their row as they are.
+fn find(filter: &UserFilter, all: &mut keyset::Conditions) {
+    let account = filter.account.map(|a| Value::Blob(a.blob().to_vec()));
+    let users = |condition: &str, values: Vec<Value>| {
+        let own = if account.is_some() { "account = ? AND " } else { "" };
+        let sql = format!("SELECT rowid AS found FROM users WHERE {own}{condition}");
+        (sql, account.iter().cloned().chain(values).collect::<Vec<_>>())
+    };
+    let mut finders = Vec::new();
+    if let Some(search) = &filter.search {
+        let (mut any, mut of_all) = (Vec::new(), Vec::new());
+        for column in SEARCHED {
+            let (sql, values) = users(&keyset::begins(column, search), keyset::beginning(search).collect());
+            any.push(sql);
+            of_all.extend(values);
+        }
+        finders.push((any.join(" UNION "), of_all)); // nobody twice
+    }
+    if let Some(role) = filter.role {
+        let sql = "SELECT users.rowid AS found FROM user_roles CROSS JOIN users ON users.id = user WHERE role = ?";
+        finders.push((sql.to_owned(), vec![Value::Blob(role.blob().to_vec())]));
+    }
+    if let Some(group) = filter.group {
+        let sql = "SELECT users.rowid AS found FROM user_groups CROSS JOIN users ON users.id = user WHERE group_id = ?";
+        finders.push((sql.to_owned(), vec![Value::Blob(group.blob().to_vec())]));
+    }
+    if filter.is_master == Some(true) {
+        finders.push(users("is_master", Vec::new()));
+    }
+    if let Some((true, now)) = filter.is_locked {
+        finders.push(users("locked_until > ?", vec![Value::Integer(millis(now))]));
+    }
+    if filter.status == Some(UserStatus::Disabled) {
+        finders.push(users("status = 'DISABLED'", Vec::new()));
+    }
+    if let Some(after) = opt_millis(filter.created_after) {
+        finders.push(users("created_at > ?", vec![Value::Integer(after)]));
+    }
+    if let Some(before) = opt_millis(filter.last_login_before) {
+        finders.push(users("last_login_at < ?", vec![Value::Integer(before)]));
+    }
+    if filter.never_signed_in == Some(true) {
+        finders.push(users("last_login_at IS NULL", Vec::new()));
+    }
+    for (sql, values) in finders {
+        all.found_by(sql, values);
+    }
 }
 
 /// A page for each filter's conditions.
@@ -98,15 +150,15 @@ pub(super) fn pages(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::AccountId;
+    use crate::domain::ids::{AccountId, GroupId, RoleId};
     use crate::domain::page::{Position, SortKey, Take};
     use crate::domain::query::Direction;
-    use crate::store::sqlite::connection::in_memory;
+    use crate::store::sqlite::connection::model;
 
     /// However deep the page, its index leads to its first row and gives the rest in order.
     #[test]
     fn every_order_is_answered_by_an_index() {
-        let connection = in_memory();
+        let connection = model().unwrap();
         let account = AccountId::from_uuid(uuid::Uuid::max());
         for account in [None, Some(account)] {
             for field in [
@@ -151,6 +203,70 @@ mod tests {
                             assert!(account.is_none() || plan.contains("(account=?"), "{plan}");
                         }
                     }
+                }
+            }
+        }
+    }
+    /// Whoever can pass one of these filters is found by an index, in one account and in all.
+    #[test]
+    fn every_filter_that_few_pass_has_an_index() {
+        let connection = model().unwrap();
+        let account = AccountId::from_uuid(uuid::Uuid::max());
+        let moment = jiff::Timestamp::UNIX_EPOCH;
+        let any = UserFilter::default;
+        for filter in [
+            UserFilter {
+                search: Some("ann".to_owned()),
+                ..any()
+            },
+            UserFilter {
+                role: Some(RoleId::from_uuid(uuid::Uuid::max())),
+                ..any()
+            },
+            UserFilter {
+                group: Some(GroupId::from_uuid(uuid::Uuid::max())),
+                ..any()
+            },
+            UserFilter {
+                is_master: Some(true),
+                ..any()
+            },
+            UserFilter {
+                is_locked: Some((true, moment)),
+                ..any()
+            },
+            UserFilter {
+                status: Some(UserStatus::Disabled),
+                ..any()
+            },
+            UserFilter {
+                created_after: Some(moment),
+                ..any()
+            },
+            UserFilter {
+                last_login_before: Some(moment),
+                ..any()
+            },
+            UserFilter {
+                never_signed_in: Some(true),
+                ..any()
+            },
+        ] {
+            for account in [None, Some(account)] {
+                let filter = UserFilter {
+                    account,
+                    ..filter.clone()
+                };
+                let plans = keyset::tests::finders(&connection, &of(&filter));
+                assert_eq!(plans.len(), 1, "{filter:?}");
+                for step in &plans[0] {
+                    // All of a partial index, where no account is asked for.
+                    let is_whole =
+                        step.starts_with("SCAN users USING") && step.contains("INDEX users_") && account.is_none();
+                    let is_found =
+                        step.starts_with("SEARCH ") && (step.contains("INDEX") || step.contains("PRIMARY KEY"));
+                    let reads = step.starts_with("SCAN") || step.starts_with("SEARCH");
+                    assert!(is_found || is_whole || !reads, "{filter:?}: {step}");
                 }
             }
         }
