@@ -1,5 +1,9 @@
 //! Intents of several documents: a transaction each, tried again as long as the server says that this may help.
 //!
+//! A transaction begins with the newest state of each shard (read concern `majority`), not with a `snapshot`: that leaves out
+//! what was written behind another write that is under way still, so that somebody could be told of a state, act on it, and
+//! be refused because of an earlier one. What is read is in a majority's journal at the latest when the transaction is.
+//!
 //! A transaction is acknowledged when a majority has it in its journal. When the primary goes away in mid-commit, the
 //! commit is asked for again, of the new primary, until it answers: it knows whether the transaction is there. Only when
 //! nobody answers within [`INTENT_LIMIT`] does the caller get `Unavailable` without knowing.
@@ -89,7 +93,7 @@ impl MongoStore {
             loop {
                 session
                     .start_transaction()
-                    .read_concern(ReadConcern::snapshot())
+                    .read_concern(ReadConcern::majority())
                     .await?;
                 let halt = match steps(&mut session, &context).await {
                     Ok(value) => match commit(&mut session).await {

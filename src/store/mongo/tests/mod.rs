@@ -4,6 +4,7 @@ mod faults;
 mod plans;
 mod round_trips;
 mod support;
+mod transactions;
 
 mod contract {
     crate::store::contract::contract_suite!(crate::store::mongo::tests::support::open);
