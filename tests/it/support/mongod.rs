@@ -171,6 +171,8 @@ impl PrivateMongod {
             .args(["--wiredTigerCacheSizeGB", &self.cache_gb.to_string()])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
             .args(["--setParameter", "enableTestCommands=1"])
+            // Dropped databases keep their files that long.
+            .args(["--setParameter", "minSnapshotHistoryWindowInSeconds=5"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
