@@ -8,6 +8,8 @@ use super::indexes;
 
 /// The server's code for a second one under a unique index.
 const DUPLICATE_KEY: i32 = 11_000;
+/// And that for an index that is not there.
+const INDEX_NOT_FOUND: i32 = 27;
 
 /// The index of which a write would have made a second entry.
 pub(super) fn duplicate(error: &Error) -> Option<&str> {
@@ -36,6 +38,11 @@ fn taken(index: &str) -> Option<Unique> {
         indexes::DIRECTORY_LINK => Some(Unique::DirectoryLink),
         _ => None,
     }
+}
+
+/// There is no such index to be dropped.
+pub(super) fn is_no_index(error: &Error) -> bool {
+    matches!(error.kind.as_ref(), ErrorKind::Command(command) if command.code == INDEX_NOT_FOUND)
 }
 
 /// A second one under an index that guards no name: two that were made at once, one of which should try again.

@@ -284,6 +284,21 @@ fn wanted() -> Vec<(&'static str, Vec<IndexModel>)> {
     ]
 }
 
+/// Those that only lists and searches of users need. A first load makes them at its end: its users come in no order that is
+/// theirs, and keeping them up is most of its work.
+pub(super) const LATE: [&str; 10] = [
+    "users_first_name",
+    "users_last_name",
+    "users_email",
+    "users_created",
+    "users_last_login",
+    "users_role",
+    "users_group",
+    "users_disabled",
+    "users_wants",
+    "users_login_everywhere",
+];
+
 /// Makes what is missing, and the collections with it: a transaction must find them there.
 pub(super) async fn create(database: &Database) -> Result<(), Error> {
     let each = wanted().into_iter().map(|(name, models)| async move {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::connect::{deployment, hello};
 use super::documents::{At, word};
+use super::error::is_no_index;
 use super::transaction::{INTENT_LIMIT, bounded};
 use super::{MongoStore, indexes, round_trip};
 use crate::domain::mail::MailState;
@@ -21,6 +22,8 @@ const PING_LIMIT: Duration = Duration::from_millis(1_900);
 const CHECK_LIMIT: Duration = Duration::from_secs(10);
 /// The longest that the indexes take after a bulk load.
 const LOAD_LIMIT: Duration = Duration::from_secs(600);
+/// With more users than these, an index is kept up sooner than made anew.
+const FEW: u64 = 1_000;
 /// How much is removed in one step.
 const PURGE_STEP: i64 = 1_000;
 /// The oldest server that will do: `$lookup` and `$unionWith` over sharded collections, and clustered transactions.
@@ -153,26 +156,33 @@ impl Upkeep for MongoStore {
     }
 
     async fn begin_load(&self, load: Load) -> Result<()> {
-        if load == Load::People {
-            return Ok(());
-        }
         bounded(INTENT_LIMIT, async {
-            round_trip("find");
-            let events = self.login_events.clone_with_type::<Document>();
-            let any = events.find_one(doc! {}).projection(doc! { "_id": 1 });
-            if any.await?.is_none() {
-                round_trip("dropIndexes");
-                self.login_events.drop_indexes().await?;
+            round_trip("count");
+            let some = self.users.count_documents(doc! {}).limit(FEW);
+            if some.await? < FEW {
+                for name in indexes::LATE {
+                    round_trip("dropIndexes");
+                    match self.users.drop_index(name).await {
+                        Err(error) if is_no_index(&error) => {}
+                        dropped => dropped?,
+                    }
+                }
+            }
+            if load == Load::History {
+                round_trip("find");
+                let events = self.login_events.clone_with_type::<Document>();
+                let any = events.find_one(doc! {}).projection(doc! { "_id": 1 });
+                if any.await?.is_none() {
+                    round_trip("dropIndexes");
+                    self.login_events.drop_indexes().await?;
+                }
             }
             Ok(())
         })
         .await
     }
 
-    async fn end_load(&self, load: Load) -> Result<()> {
-        if load == Load::People {
-            return Ok(());
-        }
+    async fn end_load(&self, _: Load) -> Result<()> {
         // Ten million sign-ins take a minute or two to index.
         bounded(LOAD_LIMIT, async { Ok(indexes::create(&self.database).await?) }).await
     }

@@ -32,8 +32,8 @@ use crate::service::{Caller, Problem, Result, ServiceError};
 use crate::store::transfer::Record;
 use crate::store::{Load, Store, StoreError};
 
-/// Users or sign-ins that are written at once.
-const BATCH: usize = 1_000;
+/// Users or sign-ins that are written at once: the more, the fewer pages of indexes are written twice.
+const BATCH: usize = 2_000;
 /// Chunks of lines that wait to be written.
 const AHEAD: usize = 4;
 
@@ -364,6 +364,12 @@ impl<'a> Import<'a> {
         let reason = self.accounts.missing(&name);
         self.reject(line, reason);
         Ok(None)
+    }
+
+    /// The line before this one that named an object.
+    fn named_before(&self, line: u64, what: &str, account: &str, name: &str) -> Option<u32> {
+        let first = self.seen.get(&key(what, account, name)).copied();
+        first.filter(|first| u64::from(*first) < line)
     }
 
     /// Is this the first line that names an object? Later ones are rejected.

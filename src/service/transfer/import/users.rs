@@ -23,7 +23,7 @@ use crate::store::transfer::{Record, StoredUser};
 struct New {
     line: u64,
     account: AccountName,
-    stored: StoredUser,
+    stored: Box<StoredUser>,
 }
 
 /// A user to be changed.
@@ -75,14 +75,26 @@ impl Import<'_> {
             return Ok(());
         }
         let mut taken = Vec::with_capacity(lines.len());
+        let mut ids: HashMap<UserId, u64> = HashMap::new();
         for (number, line) in lines {
             let Some(name) = self.account_of(number, line.account.as_ref()).await? else {
                 continue;
             };
-            let is_first = self.is_first(number, "user", name.as_str(), line.login.as_str());
-            if is_first && self.is_first_id(number, "user", line.id.map(UserId::as_uuid)) {
-                taken.push((number, name, line));
+            if !self.is_first(number, "user", name.as_str(), line.login.as_str()) {
+                continue;
             }
+            if let Some(id) = line.id {
+                if let Some(first) = ids.get(&id) {
+                    self.reject(number, same_id(*first));
+                    continue;
+                }
+                ids.insert(id, number);
+                // Otherwise the store knows those of earlier batches, and a million of them need no memory here.
+                if self.options.dry_run && !self.is_first_id(number, "user", Some(id.as_uuid())) {
+                    continue;
+                }
+            }
+            taken.push((number, name, line));
         }
         let stored = self.find_stored(&taken).await?;
         let (mut new, mut changed) = (Vec::new(), Vec::new());
@@ -91,12 +103,23 @@ impl Import<'_> {
                 continue;
             };
             let meant = stored.meant(known.account.id, &line);
+            // Whoever has this id has another login, which stood in an earlier line: that was about the same user.
+            let same = match &meant {
+                Ok(Some(before)) if before.user.login != line.login => {
+                    self.named_before(number, "user", name.as_str(), before.user.login.as_str())
+                }
+                _ => None,
+            };
+            if let Some(first) = same {
+                self.reject(number, same_id(first.into()));
+                continue;
+            }
             let outcome = match meant {
                 Ok(None) => self.new_user(known, *line).map(|stored| {
                     new.push(New {
                         line: number,
                         account: name,
-                        stored,
+                        stored: Box::new(stored),
                     });
                 }),
                 Ok(Some(before)) => self.changed_user(known, before, *line).map(|(after, password)| {
@@ -202,35 +225,40 @@ impl Import<'_> {
         if new.is_empty() {
             return Ok(());
         }
-        let (records, entries) = self.with_entries(&new)?;
+        let entries = self.entries(&new)?;
+        let (lines, records): (Vec<_>, Vec<_>) = new
+            .into_iter()
+            .map(|one| ((one.line, one.account), Record::User(one.stored)))
+            .unzip();
         match self.create(&records, &entries).await {
             Ok(()) => {
-                self.report.created.users += new.len() as u64;
+                self.report.created.users += records.len() as u64;
                 return Ok(());
             }
             Err(error) => {
                 let told = refusal(error)?;
-                if let [one] = new.as_slice() {
-                    self.reject(one.line, told);
+                if let [(line, _)] = lines.as_slice() {
+                    self.reject(*line, told);
                     return Ok(());
                 }
             }
         }
         // Somebody was faster with one of them, or two lines share an entry of a directory.
-        for one in new {
-            Box::pin(self.add_users(vec![one])).await?;
+        for ((line, account), record) in lines.into_iter().zip(records) {
+            if let Record::User(stored) = record {
+                let one = New { line, account, stored };
+                Box::pin(self.add_users(vec![one])).await?;
+            }
         }
         Ok(())
     }
 
-    fn with_entries(&self, new: &[New]) -> Result<(Vec<Record>, Vec<AuditEntry>)> {
+    fn entries(&self, new: &[New]) -> Result<Vec<AuditEntry>> {
         let mut by_account: BTreeMap<AccountId, (&AccountName, u64)> = BTreeMap::new();
-        let mut records = Vec::with_capacity(new.len());
         for one in new {
             by_account.entry(one.stored.user.account).or_insert((&one.account, 0)).1 += 1;
-            records.push(Record::User(Box::new(one.stored.clone())));
         }
-        let entries = by_account
+        by_account
             .into_iter()
             .map(|(id, (name, count))| {
                 let action = match new {
@@ -239,8 +267,7 @@ impl Import<'_> {
                 };
                 self.caller.audit(action)
             })
-            .collect::<Result<Vec<_>>>()?;
-        Ok((records, entries))
+            .collect()
     }
 
     async fn change_user(&mut self, change: Changed) -> Result<()> {
@@ -285,6 +312,11 @@ impl Import<'_> {
         }
         Ok(())
     }
+}
+
+/// Why a line is not taken that gives the id of an earlier line's user, as [`Import::is_first_id`] says it.
+fn same_id(first: u64) -> String {
+    format!("names the same user's id as line {first}")
 }
 
 /// Why a line's user is not taken.

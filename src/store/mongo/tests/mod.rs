@@ -1,6 +1,7 @@
 //! The contract's suite, and what is MongoDB's alone. Each test has a database of its own.
 
 mod faults;
+mod loads;
 mod plans;
 mod round_trips;
 mod support;

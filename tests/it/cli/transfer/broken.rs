@@ -466,3 +466,39 @@ fn of_a_table_are_named_too() {
         outcome.stdout
     );
 }
+
+/// Also where the first of the two was written long before.
+#[test]
+fn that_give_an_id_again_name_the_line() {
+    let doorward = Doorward::new();
+    doorward.run(&["account", "create", "acme"]).succeeds();
+    let id = |n: usize| format!("018c0af8-6a82-7007-8235-{n:012x}");
+    let user =
+        |login: &str, id: String| json!({ "kind": "user", "account": "acme", "login": login, "id": id }).to_string();
+    let mut lines: Vec<String> = (1..=5_000).map(|n| user(&format!("user{n}"), id(n))).collect();
+    lines[9] = user("beside", id(9)); // the same batch
+    lines[4_999] = user("much-later", id(3));
+    fs::write(doorward.folder().join("people.ndjson"), lines.join("\n")).unwrap();
+    for options in [&["--dry-run"][..], &[]] {
+        let outcome = doorward.run(&[&["import", "people.ndjson"], options].concat());
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        let told: Vec<&str> = outcome
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("line "))
+            .collect();
+        let expected = [
+            "line 10: names the same user's id as line 9",
+            "line 5000: names the same user's id as line 3",
+        ];
+        assert_eq!(told, expected, "{options:?}: {}", outcome.stdout);
+    }
+    // Imported again, another line for a user who is there by that id is still the same user twice.
+    let outcome = doorward.run(&["import", "people.ndjson"]);
+    assert!(outcome.stdout.contains("4998 users"), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains("line 5000: names the same user's id as line 3"),
+        "{}",
+        outcome.stdout
+    );
+}
