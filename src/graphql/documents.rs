@@ -217,6 +217,27 @@ mod tests {
         assert!(most < MOST_TEXT / (LONGEST / 2) + 2 && known() < most, "{most}");
     }
 
+    /// A list of another name would not be noticed where it stands twice under one key.
+    #[test]
+    fn the_schema_has_no_other_lists_that_are_written_as_a_whole() {
+        let sdl = crate::graphql::Api::sdl();
+        let straight = ["User", "Role", "Group", "LoginEvent"].map(|kind| format!("{kind}Connection"));
+        let mut lists: Vec<&str> = sdl
+            .lines()
+            .filter_map(|line| line.trim().rsplit_once(": "))
+            .filter(|(_, kind)| straight.iter().any(|straight| kind.trim_end_matches('!') == straight))
+            .filter_map(|(field, _)| field.split('(').next())
+            .collect();
+        lists.sort_unstable();
+        lists.dedup();
+        let mut known = LISTS;
+        known.sort_unstable();
+        assert_eq!(lists, known);
+        let interfaces: Vec<&str> = sdl.lines().filter_map(|line| line.strip_prefix("interface ")).collect();
+        assert_eq!(interfaces, [format!("{INTERFACE} {{")]);
+        assert!(!sdl.lines().any(|line| line.starts_with("union ")));
+    }
+
     #[test]
     fn lists_that_stand_twice_under_one_key_are_noticed() {
         let repeats = |query: &str| {
