@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::Import;
 use super::tenancy::refusal;
-use super::{Import, key};
 use crate::domain::account::AccountName;
 use crate::domain::ids::{AccountId, LoginEventId, UserId};
 use crate::domain::login::Login;
@@ -60,7 +60,7 @@ impl Import<'_> {
 
     /// Would the user be there, if this were no dry run?
     fn would_be_there(&self, account: &AccountName, login: &Login) -> bool {
-        self.options.dry_run && self.seen.contains_key(&key("user", account.as_str(), login.as_str()))
+        self.options.dry_run && self.seen.first("user", account.as_str(), login.as_str()).is_some()
     }
 
     /// The users that the lines name, by login.

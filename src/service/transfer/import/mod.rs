@@ -9,6 +9,7 @@
 //! on). Sign-ins, which are a log themselves, have one for each account at the end (`importLogins`).
 
 mod logins;
+mod seen;
 mod tenancy;
 mod users;
 
@@ -16,7 +17,6 @@ use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::format::FileFormat;
@@ -31,6 +31,7 @@ use crate::service::patience::patiently;
 use crate::service::{Caller, Problem, Result, ServiceError};
 use crate::store::transfer::Record;
 use crate::store::{Load, Store, StoreError};
+use seen::Seen;
 
 /// Users or sign-ins that are written at once: the more, the fewer pages of indexes are written twice.
 const BATCH: usize = 2_000;
@@ -173,12 +174,6 @@ impl Caller {
     }
 }
 
-/// What an object is known by within the file; identifiers are in no account.
-fn key(what: &str, account: &str, name: &str) -> u64 {
-    let digest = Sha256::digest(format!("{what}\0{account}\0{name}"));
-    digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
-}
-
 /// Lines of one kind that wait to be written together.
 #[derive(Debug)]
 enum Batch {
@@ -214,8 +209,7 @@ struct Import<'a> {
     pending: Vec<Pending>,
     /// Why lines of this batch and between were not taken.
     rejected: Vec<(u64, String)>,
-    /// The line that first named an object, by a digest of its name.
-    seen: HashMap<u64, u32>,
+    seen: Seen,
     /// Users whose sign-ins came along.
     signed_in: HashSet<UserId>,
     /// Sign-ins that were added, by account.
@@ -234,7 +228,7 @@ impl<'a> Import<'a> {
             batch: Batch::Users(Vec::new()),
             pending: Vec::new(),
             rejected: Vec::new(),
-            seen: HashMap::new(),
+            seen: Seen::new(),
             signed_in: HashSet::new(),
             added: HashMap::new(),
             bytes: 0,
@@ -368,22 +362,17 @@ impl<'a> Import<'a> {
 
     /// The line before this one that named an object.
     fn named_before(&self, line: u64, what: &str, account: &str, name: &str) -> Option<u32> {
-        let first = self.seen.get(&key(what, account, name)).copied();
+        let first = self.seen.first(what, account, name);
         first.filter(|first| u64::from(*first) < line)
     }
 
     /// Is this the first line that names an object? Later ones are rejected.
     fn is_first(&mut self, line: u64, what: &str, account: &str, name: &str) -> bool {
-        let key = key(what, account, name);
-        let number = u32::try_from(line).unwrap_or(u32::MAX);
-        match self.seen.insert(key, number) {
-            None => true,
-            Some(first) => {
-                self.seen.insert(key, first);
-                self.reject(line, format!("names the same {what} as line {first}"));
-                false
-            }
+        let first = self.seen.note(line, what, account, name);
+        if let Some(first) = first {
+            self.reject(line, format!("names the same {what} as line {first}"));
         }
+        first.is_none()
     }
 
     /// The audit log's view of many objects that came into an account at once.
