@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mongodb::bson::doc;
 use serde::Deserialize;
 
-use super::documents::{At, CarriedDocument, Id, address, array, word};
+use super::documents::{At, EventDocument, Id, address, array, word};
 use super::keyset::NEWEST_FIRST;
 use super::lists::Filter;
 use super::transaction::{READ_LIMIT, bounded};
@@ -44,9 +44,8 @@ fn filter(filter: &LoginEventFilter) -> Result<Filter> {
 struct RecentDocument {
     #[serde(rename = "_id")]
     id: Id,
-    account: Id,
     #[serde(default)]
-    recent: Vec<CarriedDocument>,
+    recent: Vec<EventDocument>,
 }
 
 impl MongoStore {
@@ -56,7 +55,7 @@ impl MongoStore {
         let carrying = self.users.clone_with_type::<RecentDocument>();
         let finding = carrying
             .find(doc! { "_id": { "$in": array(users) } })
-            .projection(doc! { "account": 1, "recent": 1 })
+            .projection(doc! { "recent": 1 })
             .batch_size(u32::try_from(users.len() + 1).unwrap_or(u32::MAX))
             .max_time(READ_LIMIT);
         bounded(READ_LIMIT, async { Ok(finding.await?.try_collect().await?) }).await
@@ -132,16 +131,15 @@ impl HistoryStore for MongoStore {
             self.newest(&gone, limit, not_before).await?
         };
         for document in carried {
-            let (account, user) = (document.account.into(), document.id.into());
             let events: Vec<LoginEvent> = document
                 .recent
                 .into_iter()
                 .filter(|event| event.at >= At(not_before))
                 .take(limit)
-                .map(|event| event.of(account, user))
+                .map(Into::into)
                 .collect();
             if !events.is_empty() {
-                found.insert(user, events);
+                found.insert(document.id.into(), events);
             }
         }
         Ok(found)

@@ -9,9 +9,9 @@ use mongodb::ClientSession;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc, serialize_to_bson};
 use mongodb::options::ReturnDocument;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::documents::{AccountDocument, At, CarriedDocument, EventDocument, Id, SessionDocument, UserDocument};
+use super::documents::{AccountDocument, At, EventDocument, Id, SessionDocument, UserDocument};
 use super::error::is_upsert_race;
 use super::indexes::collections;
 use super::lists::stored;
@@ -59,13 +59,9 @@ fn attempts_id(key: &LimitKey, window_start: Timestamp) -> Bson {
     })
 }
 
-fn written(event: &impl Serialize) -> Result<Bson> {
-    serialize_to_bson(event).map_err(|e| StoreError::Corrupt(format!("the sign-in cannot be written: {e}")))
-}
-
-/// As its user carries it.
-pub(super) fn carried_bson(event: &LoginEvent) -> Result<Bson> {
-    written(&CarriedDocument::from(event))
+pub(super) fn event_bson(event: &LoginEvent) -> Result<Bson> {
+    serialize_to_bson(&EventDocument::from(event))
+        .map_err(|e| StoreError::Corrupt(format!("the sign-in cannot be written: {e}")))
 }
 
 /// A user's carried sign-ins with this one among them, newest first.
@@ -133,7 +129,7 @@ impl MongoStore {
         // Last, as others may be waiting for this document: a process that is killed holds it until the server gives the
         // transaction up, a minute later.
         if let Some(user) = event.user {
-            let written = carried_bson(event)?;
+            let written = event_bson(event)?;
             fields.insert("recent", carry(&written));
             if event.outcome == LoginOutcome::Success {
                 fields.insert("last_login", last(event, &written));
@@ -269,7 +265,7 @@ impl LoginStore for MongoStore {
         let event = &flood.event;
         self.quiet_transaction((self, event), |session, (store, event)| {
             Box::pin(async move {
-                let Bson::Document(mut first) = written(&EventDocument::from(*event))? else {
+                let Bson::Document(mut first) = event_bson(event)? else {
                     return Err(StoreError::Corrupt("a sign-in is a document".to_owned()).into());
                 };
                 first.remove("_id");
@@ -292,7 +288,7 @@ impl LoginStore for MongoStore {
                 let user = doc! { "_id": Id::from(user), "account": account };
                 round_trip("update");
                 if counted.upserted_id.is_some() {
-                    let carried = vec![doc! { "$set": { "recent": carry(&carried_bson(event)?) } }];
+                    let carried = vec![doc! { "$set": { "recent": carry(&event_bson(event)?) } }];
                     store.users.update_one(user, carried).session(&mut *session).await?;
                 } else {
                     let mut user = user;

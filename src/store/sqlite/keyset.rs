@@ -34,8 +34,8 @@ pub(super) struct Order {
 const FEW: i64 = 2_000;
 /// Finders are compared up to so many rows.
 const MANY: i64 = 100_000;
-/// How long an order is followed before what a filter finds is sorted instead, in steps of SQLite's machine: some 20,000
-/// rows, or about 50 ms.
+/// How long an order is followed before what a filter finds is sorted instead, in steps of SQLite's machine: tens of
+/// thousands of rows, or about 50 ms.
 const PATIENCE: i32 = 1_000_000;
 
 /// A statement that gives the `found`, the rowids of all that can meet one of the conditions, by an index.
@@ -405,6 +405,7 @@ pub(super) mod tests {
         );
         assert_eq!(values.len(), 2);
     }
+
     const BY_KEY: Order = Order {
         key: "key",
         nullable: false,

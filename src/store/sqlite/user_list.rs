@@ -207,6 +207,7 @@ mod tests {
             }
         }
     }
+
     /// Whoever can pass one of these filters is found by an index, in one account and in all.
     #[test]
     fn every_filter_that_few_pass_has_an_index() {

@@ -12,7 +12,7 @@ mod token;
 mod user;
 
 pub(super) use audit::AuditDocument;
-pub(super) use event::{CarriedDocument, EventDocument};
+pub(super) use event::EventDocument;
 pub(super) use mail::{AccessLinkDocument, MailDocument, MarkDocument};
 pub(super) use session::SessionDocument;
 pub(super) use tenancy::{AccountDocument, GroupDocument, RoleDocument};

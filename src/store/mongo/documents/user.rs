@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{At, CarriedDocument, Id};
+use super::{At, EventDocument, Id};
 use crate::domain::account::Language;
 use crate::domain::credentials::{Credentials, PasswordHash};
 use crate::domain::grant::{Grant, GrantSource, GrantTarget};
@@ -51,7 +51,7 @@ pub(in super::super) struct UserDocument {
     is_ldap: bool,
     directory_link: Option<LinkDocument>,
     grants: Vec<GrantDocument>,
-    last_login: Option<CarriedDocument>,
+    last_login: Option<EventDocument>,
     created_at: At,
     updated_at: At,
     revision: i64,
@@ -60,7 +60,7 @@ pub(in super::super) struct UserDocument {
     pub(in super::super) password: Option<PasswordDocument>,
     /// The last [`RECENT`](crate::store::history::RECENT) sign-ins, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(in super::super) recent: Vec<CarriedDocument>,
+    pub(in super::super) recent: Vec<EventDocument>,
 }
 
 /// [`Credentials`].
@@ -234,19 +234,15 @@ impl From<&User> for UserDocument {
 impl From<UserDocument> for UserWithLogins {
     fn from(mut user: UserDocument) -> Self {
         let recent = std::mem::take(&mut user.recent);
-        let user = User::from(user);
-        let of_user = |event: CarriedDocument| event.of(user.account, user.id);
-        let recent = recent.into_iter().map(of_user).collect();
-        (user, recent)
+        (user.into(), recent.into_iter().map(Into::into).collect())
     }
 }
 
 impl From<UserDocument> for User {
     fn from(user: UserDocument) -> Self {
-        let (account, id) = (user.account.into(), user.id.into());
         Self {
-            id,
-            account,
+            id: user.id.into(),
+            account: user.account.into(),
             login: user.login,
             first_name: user.first_name,
             last_name: user.last_name,
@@ -271,7 +267,7 @@ impl From<UserDocument> for User {
                 picture: link.picture,
             }),
             grants: user.grants.into_iter().map(|GrantDocument(grant)| grant).collect(),
-            last_login: user.last_login.map(|event| event.of(account, id)),
+            last_login: user.last_login.map(Into::into),
             created_at: user.created_at.into(),
             updated_at: user.updated_at.into(),
             revision: user.revision,
