@@ -108,6 +108,17 @@ impl<T> Page<T> {
             has_more: self.has_more,
         }
     }
+
+    /// The same page of something else, if there is one of each entry.
+    ///
+    /// # Errors
+    /// The first one of `f`.
+    pub fn try_map<U, E>(self, f: impl FnMut(T) -> Result<U, E>) -> Result<Page<U>, E> {
+        Ok(Page {
+            items: self.items.into_iter().map(f).collect::<Result<_, _>>()?,
+            has_more: self.has_more,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -121,6 +121,17 @@ pub enum UserOrderField {
     LastLogin,
 }
 
+/// How much of their sign-ins comes with each user of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SignInsWanted {
+    /// The most of the newest ones.
+    pub newest: usize,
+    /// Each of them with what was typed, its operating system, device, User-Agent and detail.
+    pub details: bool,
+    /// The last success too.
+    pub last_login: bool,
+}
+
 /// An order of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UserOrder {

@@ -6,6 +6,14 @@ use unicode_normalization::UnicodeNormalization;
 /// (Unicode Standard Annex #15, and lower case as its closest fold).
 #[must_use]
 pub fn fold(text: &str) -> String {
+    // Most texts; every one that a store gives back is folded again.
+    if text.is_ascii() {
+        return text.trim().to_ascii_lowercase();
+    }
+    fold_any(text)
+}
+
+fn fold_any(text: &str) -> String {
     // Lower-casing can leave what is no longer NFKC (e.g. "İ"), and NFKC can bring back capitals; twice is stable.
     let once: String = text.nfkc().collect::<String>().to_lowercase();
     once.nfkc().collect::<String>().to_lowercase().trim().to_owned()
@@ -50,7 +58,13 @@ pub fn line(text: &str, max: usize) -> Result<String, TextError> {
             found: text.chars().count(),
         });
     }
-    let text: String = text.trim().nfc().collect();
+    let text = text.trim();
+    // ASCII is in every normal form already.
+    let text: String = if text.is_ascii() {
+        text.to_owned()
+    } else {
+        text.nfc().collect()
+    };
     // U+2028/2029 break lines, and the bidirectional overrides make a name read as another.
     let forbidden = |c: char| {
         c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
@@ -106,6 +120,15 @@ mod tests {
         ] {
             assert_eq!(fold(given), folded);
             assert_eq!(fold(&fold(given)), fold(given));
+        }
+    }
+
+    #[test]
+    fn ascii_folds_as_everything_does() {
+        for c in '\0'..='\u{7F}' {
+            for text in [format!("{c}"), format!("{c}Bc D{c}"), format!(" {c}\t{c} ")] {
+                assert_eq!(fold(&text), fold_any(&text), "{text:?}");
+            }
         }
     }
 

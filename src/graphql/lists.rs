@@ -43,10 +43,10 @@ pub(super) async fn users(
         return Ok(Straight(Connection::empty()));
     }
     check_sign_ins(state, &filter, order)?;
-    let newest = newest_wanted(ctx);
+    let wanted = sign_ins_wanted(ctx, order);
     let page = state
         .loaders
-        .user_page(filter.clone(), order, request.clone(), newest)
+        .user_page(filter.clone(), order, request.clone(), wanted)
         .await?;
     state.spend(page.items.len())?;
     let count = CountKey::Users(filter);
@@ -58,20 +58,40 @@ pub(super) async fn users(
     )))
 }
 
-/// How many of each user's last sign-ins the selection of a list of users asks for: they come with the users then.
-fn newest_wanted(ctx: &Context<'_>) -> Option<usize> {
-    fn below<'a>(fields: &[SelectionField<'a>], name: &str) -> Vec<SelectionField<'a>> {
-        let all = fields.iter().flat_map(SelectionField::selection_set);
-        all.filter(|field| field.name() == name).collect()
-    }
-    let list = [ctx.field()];
-    let mut users = below(&below(&list, "edges"), "node");
-    users.extend(below(&list, "nodes"));
+/// What of a sign-in only its details hold: see [`SignInsWanted::details`](query::SignInsWanted::details).
+const DETAILS: [&str; 5] = ["attemptedLogin", "operatingSystem", "device", "userAgent", "detail"];
+
+/// Which sign-ins the selection of a list of users asks for: they come with the users then.
+fn sign_ins_wanted(ctx: &Context<'_>, order: query::UserOrder) -> Option<query::SignInsWanted> {
+    let users = entries(&[ctx.field()]);
     let histories = below(&users, "loginHistory");
-    let limits = histories
+    let newest = histories
         .iter()
         .filter_map(|field| Some(newest_asked_for(field)?.limit + 1));
-    limits.max()
+    Some(query::SignInsWanted {
+        newest: newest.max()?,
+        details: asks_for_details(&histories),
+        last_login: order.field == query::UserOrderField::LastLogin || !below(&users, "lastLogin").is_empty(),
+    })
+}
+
+/// Does any of these lists of sign-ins show their details?
+pub(super) fn asks_for_details(histories: &[SelectionField<'_>]) -> bool {
+    let events = entries(histories);
+    DETAILS.iter().any(|name| !below(&events, name).is_empty())
+}
+
+/// Where lists select their entries.
+fn entries<'a>(lists: &[SelectionField<'a>]) -> Vec<SelectionField<'a>> {
+    let mut entries = below(&below(lists, "edges"), "node");
+    entries.extend(below(lists, "nodes"));
+    entries
+}
+
+/// The selected fields of that name.
+fn below<'a>(fields: &[SelectionField<'a>], name: &str) -> Vec<SelectionField<'a>> {
+    let all = fields.iter().flat_map(SelectionField::selection_set);
+    all.filter(|field| field.name() == name).collect()
 }
 
 /// When somebody last signed in is part of the history: whoever does not read others' may not sort or sift others by it.

@@ -21,7 +21,9 @@ use crate::domain::ids::{AccountId, ApiTokenId, AuditEntryId, GroupId, LoginEven
 use crate::domain::login_event::LoginEvent;
 use crate::domain::mail::MailFilter;
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::query::{AccountFilter, AuditFilter, LoginEventFilter, NamedFilter, UserFilter, UserOrder};
+use crate::domain::query::{
+    AccountFilter, AuditFilter, LoginEventFilter, NamedFilter, SignInsWanted, UserFilter, UserOrder,
+};
 use crate::domain::role::Role;
 use crate::domain::session::Session;
 use crate::domain::token::ApiToken;
@@ -141,8 +143,8 @@ pub enum CountKey {
     AuditEntries(AuditFilter),
 }
 
-/// The last: how many of each user's last sign-ins come with it, if any.
-type UsersKey = (UserFilter, UserOrder, PageRequest, Option<usize>);
+/// The last: which sign-ins come with each user, if any.
+type UsersKey = (UserFilter, UserOrder, PageRequest, Option<SignInsWanted>);
 type NamedKey = (NamedFilter, PageRequest);
 type LoginEventsKey = (LoginEventFilter, PageRequest);
 type AuditKey = (AuditFilter, PageRequest);
@@ -161,8 +163,8 @@ pub struct ListedUser {
 /// The last sign-ins of a user.
 #[derive(Debug, Clone)]
 pub struct NewestLogins {
-    /// The most that there could be.
-    pub limit: usize,
+    /// What they were to be.
+    pub wanted: SignInsWanted,
     /// Newest first.
     pub events: Arc<[Arc<LoginEvent>]>,
 }
@@ -332,17 +334,17 @@ impl Loaders {
             .unwrap_or_default())
     }
 
-    /// A page of users, with up to `newest` of each one's last sign-ins.
+    /// A page of users, with those sign-ins of each.
     pub async fn user_page(
         &self,
         filter: UserFilter,
         order: UserOrder,
         page: PageRequest,
-        newest: Option<usize>,
+        wanted: Option<SignInsWanted>,
     ) -> ApiResult<Page<ListedUser>> {
         Ok(self
             .user_pages
-            .load((filter, order, page, newest))
+            .load((filter, order, page, wanted))
             .await?
             .unwrap_or_else(Page::empty))
     }
@@ -410,12 +412,12 @@ async fn sessions_of_users(
 
 async fn user_pages(caller: Caller, keys: Vec<UsersKey>) -> Found<UsersKey, Page<ListedUser>> {
     let mut alike: HashMap<_, Vec<UserFilter>> = HashMap::new();
-    for (filter, order, page, newest) in keys {
-        alike.entry((order, page, newest)).or_default().push(filter);
+    for (filter, order, page, wanted) in keys {
+        alike.entry((order, page, wanted)).or_default().push(filter);
     }
     let mut found = HashMap::new();
-    for ((order, page, newest), filters) in alike {
-        let pages: Vec<Page<ListedUser>> = match newest {
+    for ((order, page, wanted), filters) in alike {
+        let pages: Vec<Page<ListedUser>> = match wanted {
             None => {
                 let pages = caller.users(&filters, order, &page).await?.into_iter();
                 let alone = |user| ListedUser {
@@ -424,15 +426,15 @@ async fn user_pages(caller: Caller, keys: Vec<UsersKey>) -> Found<UsersKey, Page
                 };
                 pages.map(|page| page.map(alone)).collect()
             }
-            Some(limit) => {
+            Some(wanted) => {
                 let pages = caller
-                    .users_with_logins(&filters, order, &page, limit)
+                    .users_with_logins(&filters, order, &page, wanted)
                     .await?
                     .into_iter();
                 let together = |(user, events): (User, Option<Vec<LoginEvent>>)| ListedUser {
                     user: Arc::new(user),
                     newest: events.map(|events| NewestLogins {
-                        limit,
+                        wanted,
                         events: events.into_iter().map(Arc::new).collect(),
                     }),
                 };
@@ -440,7 +442,7 @@ async fn user_pages(caller: Caller, keys: Vec<UsersKey>) -> Found<UsersKey, Page
             }
         };
         for (filter, users) in filters.into_iter().zip(pages) {
-            found.insert((filter, order, page.clone(), newest), users);
+            found.insert((filter, order, page.clone(), wanted), users);
         }
     }
     Ok(found)

@@ -8,7 +8,7 @@ use crate::domain::ids::{AccountId, UserId};
 use crate::domain::login::TypedLogin;
 use crate::domain::login_event::LoginEvent;
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::query::{UserFilter, UserOrder};
+use crate::domain::query::{SignInsWanted, UserFilter, UserOrder};
 use crate::domain::role::Permission;
 use crate::domain::user::{DisabledBy, User, UserStatus};
 use crate::service::audit::{Action, diff, gone, user_fields};
@@ -34,7 +34,7 @@ impl Caller {
         Ok(scoped.spread(pages, Page::empty))
     }
 
-    /// The same with up to `newest` of each one's last sign-ins, newest first, where the caller sees them.
+    /// The same with the sign-ins of each one that are wanted, newest first, where the caller sees them.
     ///
     /// # Errors
     /// Those of the store.
@@ -43,15 +43,17 @@ impl Caller {
         filters: &[UserFilter],
         order: UserOrder,
         page: &PageRequest,
-        newest: usize,
+        wanted: SignInsWanted,
     ) -> Result<Vec<Page<(User, Option<Vec<LoginEvent>>)>>> {
         let scoped = Scoped::new(filters.iter().map(|f| self.scope_users(f)));
         if scoped.filters.is_empty() {
             return Ok(scoped.spread(Vec::new(), Page::empty));
         }
         let newest = Newest {
-            limit: newest,
+            limit: wanted.newest,
             not_before: self.history_begins(),
+            details: wanted.details,
+            last_login: wanted.last_login,
         };
         let store = self.store();
         let pages = store.users_with_logins(&scoped.filters, order, page, newest).await?;

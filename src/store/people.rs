@@ -14,13 +14,18 @@ use crate::domain::query::{UserFilter, UserOrder};
 use crate::domain::user::User;
 use crate::store::{FailureKey, Result};
 
-/// How many of a user's newest sign-ins come with it.
+/// How many of a user's newest sign-ins come with it, and how much of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Newest {
     /// The most, up to [`RECENT`](crate::store::RECENT).
     pub limit: usize,
     /// Only those at this moment or later.
     pub not_before: Timestamp,
+    /// Each with what was typed, its operating system, device, User-Agent and detail, which are most of its bytes; else these
+    /// are empty.
+    pub details: bool,
+    /// The user with its last sign-in; else `last_login` is empty, whether there was one or not.
+    pub last_login: bool,
 }
 
 /// A user with its newest sign-ins, newest first.

@@ -16,6 +16,7 @@ use crate::graphql::node_id;
 use crate::graphql::paging::{Connection, Listed, OrderTag, PageArguments, page_cost};
 use crate::graphql::scalars::DateTime;
 use crate::graphql::types::filters::tags;
+use crate::graphql::types::login_event::load_user;
 use crate::graphql::types::{
     Account, DirectoryLink, DisabledBy, Grant, Group, Language, LoginEvent, LoginEventFilter, Role, Session, UserStatus,
 };
@@ -211,7 +212,14 @@ impl User {
         if let Err(error) = self.check_history(ctx) {
             return Some(Err(error));
         }
-        let event = self.0.last_login.clone()?;
+        let event = if self.has_last_login() {
+            self.0.last_login.clone()?
+        } else {
+            match load_user(ctx, self.0.id).await? {
+                Ok(user) => user.0.last_login.clone()?,
+                Err(error) => return Some(Err(error)),
+            }
+        };
         Some(Ok(LoginEvent(Arc::new(event))))
     }
 
@@ -296,7 +304,7 @@ impl User {
     async fn recent_history(&self, ctx: &Context<'_>, request: &PageRequest) -> ApiResult<Connection<LoginEvent>> {
         let state = RequestState::of(ctx)?;
         let wanted = request.limit + 1;
-        let events = if self.has_newest(wanted) {
+        let events = if self.has_newest(wanted, lists::asks_for_details(&[ctx.field()])) {
             self.newest(wanted).to_vec()
         } else {
             let (account, user) = (self.0.account, self.0.id);
@@ -306,9 +314,15 @@ impl User {
         Ok(self.page_of(events, request))
     }
 
-    /// Were so many of its last sign-ins read with it?
-    pub(in crate::graphql) fn has_newest(&self, count: usize) -> bool {
-        self.1.as_ref().is_some_and(|newest| newest.limit >= count)
+    /// Were so many of its last sign-ins read with it, with their details if need be?
+    pub(in crate::graphql) fn has_newest(&self, count: usize, details: bool) -> bool {
+        let wanted = self.1.as_ref().map(|newest| newest.wanted);
+        wanted.is_some_and(|wanted| wanted.newest >= count && wanted.details >= details)
+    }
+
+    /// Was it read with its last sign-in, if there is one?
+    pub(in crate::graphql) fn has_last_login(&self) -> bool {
+        self.1.as_ref().is_none_or(|newest| newest.wanted.last_login)
     }
 
     /// Up to so many of its last sign-ins; none where they were not read with it.

@@ -17,7 +17,10 @@ impl Plain for LoginEvent {
         Some(match asked.first()?.name() {
             "id" => Box::new(|event, _, json| json.id(event.0.id)),
             "at" => Box::new(|event, _, json| json.time(Some(event.0.at))),
-            "attemptedLogin" => Box::new(|event, _, json| json.scalar(&event.0.attempted_login)),
+            "attemptedLogin" => {
+                needs.details = true;
+                Box::new(|event, _, json| json.scalar(&event.0.attempted_login))
+            }
             "outcome" => Box::new(|event, _, json| json.item(Some(LoginOutcome::from(event.0.outcome)))),
             "method" => Box::new(|event, _, json| json.item(Some(LoginMethod::from(event.0.method)))),
             "ip" => Box::new(|event, _, json| json.scalar(event.0.origin.ip)),
@@ -29,10 +32,22 @@ impl Plain for LoginEvent {
                 })
             }
             "browser" => Box::new(|event, _, json| json.scalar(event.0.origin.browser.as_deref())),
-            "operatingSystem" => Box::new(|event, _, json| json.scalar(event.0.origin.operating_system.as_deref())),
-            "device" => Box::new(|event, _, json| json.scalar(event.0.origin.device.as_deref())),
-            "userAgent" => Box::new(|event, _, json| json.scalar(event.0.origin.user_agent.as_deref())),
-            "detail" => Box::new(|event, loaded, json| json.scalar(event.detail_for(&loaded.caller))),
+            "operatingSystem" => {
+                needs.details = true;
+                Box::new(|event, _, json| json.scalar(event.0.origin.operating_system.as_deref()))
+            }
+            "device" => {
+                needs.details = true;
+                Box::new(|event, _, json| json.scalar(event.0.origin.device.as_deref()))
+            }
+            "userAgent" => {
+                needs.details = true;
+                Box::new(|event, _, json| json.scalar(event.0.origin.user_agent.as_deref()))
+            }
+            "detail" => {
+                needs.details = true;
+                Box::new(|event, loaded, json| json.scalar(event.detail_for(&loaded.caller)))
+            }
             "impersonatorName" => {
                 Box::new(|event, _, json| json.scalar(event.0.impersonator.as_ref().map(|acting| acting.name.as_str())))
             }

@@ -142,6 +142,10 @@ pub struct Needs {
     history: bool,
     /// Each field with a user's last sign-ins, by how many of them it reads.
     newest: Vec<usize>,
+    /// The details of sign-ins.
+    details: bool,
+    /// Users' last successes.
+    last_login: bool,
 }
 
 /// That, once it is there.
@@ -164,7 +168,10 @@ impl Loaded {
             return None;
         }
         let newest = needs.newest.iter().max();
-        if newest.is_some_and(|most| users.iter().any(|user| !user.has_newest(*most))) {
+        if newest.is_some_and(|most| users.iter().any(|user| !user.has_newest(*most, needs.details))) {
+            return None;
+        }
+        if needs.last_login && !users.iter().all(|user| user.has_last_login()) {
             return None;
         }
         let total = async { if needs.total { list.count(state).await } else { Ok(0) } };

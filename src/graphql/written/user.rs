@@ -60,8 +60,9 @@ impl Plain for User {
                 })
             }
             "lastLogin" => {
-                needs.history = true;
-                let plan = Plan::<LoginEvent>::of(asked, needs)?;
+                (needs.history, needs.last_login) = (true, true);
+                // It is read whole.
+                let plan = Plan::<LoginEvent>::of(asked, &mut Needs::default())?;
                 Box::new(move |user, loaded, json| {
                     let event = user.0.last_login.clone().map(|event| LoginEvent(Arc::new(event)));
                     plan.write_or_null(event.as_ref(), loaded, json);
@@ -82,6 +83,7 @@ fn history(asked: &[SelectionField<'_>], needs: &mut Needs) -> Option<Column<Use
         return None;
     }
     needs.history = true;
+    needs.details |= of_list.details;
     needs.newest.push(request.limit + 1);
     Some(Box::new(move |user, loaded, json| {
         plan.write(&user.newest_page(&request), loaded, json);

@@ -10,7 +10,7 @@ use crate::domain::login_event::{Impersonator, LoginEvent, LoginMethod, LoginOut
 use crate::domain::page::{PageRequest, Take};
 use crate::domain::query::{Direction, LoginEventFilter, UserFilter, UserOrder, login_event_position};
 use crate::domain::user::User;
-use crate::store::{Failures, Flood, LoginCounts, LoginRecord, NewPerson, Newest, Store};
+use crate::store::{Failures, Flood, LoginCounts, LoginRecord, NewPerson, Newest, Store, UserWithLogins};
 
 pub(crate) async fn reads_back_whole(store: Arc<dyn Store>) {
     let mut make = Maker::default();
@@ -296,7 +296,12 @@ pub(crate) async fn comes_with_a_page_of_users(store: Arc<dyn Store>) {
     let page = PageRequest::first(60);
     for filters in [&[whole.clone()][..], &[one, nobody, whole]] {
         for (limit, not_before) in [(5, at(0)), (10, at(10)), (1, at(0)), (3, at(500)), (0, at(0))] {
-            let newest = Newest { limit, not_before };
+            let newest = Newest {
+                limit,
+                not_before,
+                details: true,
+                last_login: true,
+            };
             let order = UserOrder::DEFAULT;
             let found = store.users_with_logins(filters, order, &page, newest).await.unwrap();
             let alone = store.users(filters, order, &page).await.unwrap();
@@ -312,6 +317,16 @@ pub(crate) async fn comes_with_a_page_of_users(store: Arc<dyn Store>) {
                     .collect();
                 assert_eq!(found.items, expected, "{limit} {not_before}");
             }
+            // Where details and last sign-ins are not wanted, everything else is the same.
+            let brief = Newest {
+                details: false,
+                last_login: false,
+                ..newest
+            };
+            let whole = store.users_with_logins(filters, order, &page, newest).await.unwrap();
+            let expected: Vec<_> = whole.into_iter().map(|page| page.map(without_details)).collect();
+            let found = store.users_with_logins(filters, order, &page, brief).await.unwrap();
+            assert_eq!(found, expected, "{limit} {not_before}");
         }
     }
     assert!(
@@ -322,13 +337,27 @@ pub(crate) async fn comes_with_a_page_of_users(store: Arc<dyn Store>) {
                 &page,
                 Newest {
                     limit: 1,
-                    not_before: at(0)
+                    not_before: at(0),
+                    details: true,
+                    last_login: true,
                 }
             )
             .await
             .unwrap()
             .is_empty()
     );
+}
+
+/// A user's newest sign-ins as a list gives them that shows no details and no last sign-in.
+fn without_details((mut user, mut events): UserWithLogins) -> UserWithLogins {
+    user.last_login = None;
+    for event in &mut events {
+        event.attempted_login.clear();
+        event.detail = None;
+        let origin = &mut event.origin;
+        (origin.operating_system, origin.device, origin.user_agent) = (None, None, None);
+    }
+    (user, events)
 }
 
 pub(crate) async fn gives_the_recent_ones_of_many_users(store: Arc<dyn Store>) {

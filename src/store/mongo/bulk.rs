@@ -8,7 +8,7 @@ use mongodb::Collection;
 use mongodb::bson::{Document, doc};
 use serde::Serialize;
 
-use super::documents::{EventDocument, Id, PasswordDocument, UserDocument, array};
+use super::documents::{EventDocument, Id, PasswordDocument, Recent, UserDocument, array};
 use super::transaction::{INTENT_LIMIT, bounded};
 use super::{MongoStore, round_trip};
 use crate::domain::ids::UserId;
@@ -40,7 +40,7 @@ impl MongoStore {
     pub(super) async fn load_people(&self, people: &[NewPerson]) -> Result<()> {
         let ids: Vec<UserId> = people.iter().map(|person| person.user.id).collect();
         self.expect_new(&self.users, &ids).await?;
-        let (users, events) = documents(people);
+        let (users, events) = documents(people)?;
         let outcome = async {
             insert(&self.users, &users).await?;
             insert(&self.login_events, &events).await
@@ -88,7 +88,7 @@ impl MongoStore {
 }
 
 /// The documents of people, and those of their sign-ins.
-fn documents(people: &[NewPerson]) -> (Vec<UserDocument>, Vec<EventDocument>) {
+fn documents(people: &[NewPerson]) -> Result<(Vec<UserDocument>, Vec<EventDocument>)> {
     let mut users = Vec::with_capacity(people.len());
     let mut events = Vec::new();
     for person in people {
@@ -96,11 +96,11 @@ fn documents(people: &[NewPerson]) -> (Vec<UserDocument>, Vec<EventDocument>) {
         user.password = person.password.as_ref().map(PasswordDocument::from);
         let mut newest: Vec<&LoginEvent> = person.events.iter().collect();
         newest.sort_by_key(|event| Reverse((event.at, event.id)));
-        user.recent = newest.into_iter().take(RECENT).map(Into::into).collect();
+        user.recent = Recent::of(newest.into_iter().take(RECENT))?;
         users.push(user);
         events.extend(person.events.iter().map(EventDocument::from));
     }
-    (users, events)
+    Ok((users, events))
 }
 
 /// Inserts in chunks, in no particular order.

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::bson::doc;
-use serde::Deserialize;
 
-use super::documents::{At, EventDocument, Id, address, array, word};
+use super::documents::raw::{deserialize, from_document};
+use super::documents::{Id, Recent, address, array, word};
 use super::keyset::NEWEST_FIRST;
 use super::lists::Filter;
 use super::transaction::{READ_LIMIT, bounded};
@@ -18,7 +18,7 @@ use crate::domain::login_event::LoginEvent;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::query::LoginEventFilter;
 use crate::store::history::RECENT;
-use crate::store::{HistoryStore, LoginCounts, Result};
+use crate::store::{HistoryStore, LoginCounts, Newest, Result};
 
 fn filter(filter: &LoginEventFilter) -> Result<Filter> {
     let outcomes: Option<Vec<_>> = filter
@@ -40,13 +40,13 @@ fn filter(filter: &LoginEventFilter) -> Result<Filter> {
 }
 
 /// The sign-ins that a user's document carries.
-#[derive(Deserialize)]
 struct RecentDocument {
-    #[serde(rename = "_id")]
     id: Id,
-    #[serde(default)]
-    recent: Vec<EventDocument>,
+    recent: Recent,
 }
+
+from_document!(RecentDocument { id: "_id" } or default { recent: "recent" });
+deserialize!(RecentDocument);
 
 impl MongoStore {
     /// The last sign-ins that the users' documents carry, of those users that exist.
@@ -130,14 +130,14 @@ impl HistoryStore for MongoStore {
         } else {
             self.newest(&gone, limit, not_before).await?
         };
+        let newest = Newest {
+            limit,
+            not_before,
+            details: true,
+            last_login: false,
+        };
         for document in carried {
-            let events: Vec<LoginEvent> = document
-                .recent
-                .into_iter()
-                .filter(|event| event.at >= At(not_before))
-                .take(limit)
-                .map(Into::into)
-                .collect();
+            let events = document.recent.read(newest)?;
             if !events.is_empty() {
                 found.insert(document.id.into(), events);
             }

@@ -96,47 +96,41 @@ fn after_all_with(prefix: &str) -> Option<String> {
     None
 }
 
-/// What reading a document leaves out.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Without {
-    fields: &'static [&'static str],
-    /// An array of which only so many are read, from its beginning.
-    first_of: Option<(&'static str, usize)>,
+/// What is read of a document.
+#[derive(Debug, Clone)]
+pub(super) enum Fields {
+    /// Everything else.
+    AllBut(&'static [&'static str]),
+    /// Nothing else; `_id` is to be named too.
+    Only(Vec<&'static str>),
 }
 
-impl<const N: usize> From<&'static [&'static str; N]> for Without {
-    fn from(fields: &'static [&'static str; N]) -> Self {
-        Self { fields, first_of: None }
+impl<const N: usize> From<&'static [&'static str; N]> for Fields {
+    fn from(hidden: &'static [&'static str; N]) -> Self {
+        Self::AllBut(hidden)
     }
 }
 
-impl Without {
-    /// Of an array's entries only the first `count` are read.
-    pub(super) fn all_but_first(self, count: usize, array: &'static str) -> Self {
-        Self {
-            first_of: Some((array, count)),
-            ..self
-        }
-    }
-
+impl Fields {
     fn projection(&self) -> Option<Document> {
-        let mut projection = without(self.fields);
-        if let Some((array, count)) = self.first_of {
-            projection.insert(array, doc! { "$slice": stored(count) });
+        match self {
+            Self::AllBut([]) => None,
+            Self::AllBut(hidden) => Some(without(hidden)),
+            Self::Only(fields) => Some(
+                fields
+                    .iter()
+                    .map(|field| ((*field).to_owned(), Bson::Int32(1)))
+                    .collect(),
+            ),
         }
-        (!projection.is_empty()).then_some(projection)
     }
 
-    fn stages(&self) -> Vec<Document> {
-        let mut stages = Vec::new();
-        if !self.fields.is_empty() {
-            stages.push(doc! { "$unset": self.fields });
+    fn stage(&self) -> Option<Document> {
+        match self {
+            Self::AllBut([]) => None,
+            Self::AllBut(hidden) => Some(doc! { "$unset": *hidden }),
+            Self::Only(_) => self.projection().map(|projection| doc! { "$project": projection }),
         }
-        if let Some((array, count)) = self.first_of {
-            let whole = doc! { "$ifNull": [format!("${array}"), []] };
-            stages.push(doc! { "$set": { array: { "$slice": [whole, stored(count)] } } });
-        }
-        stages
     }
 }
 
@@ -162,11 +156,11 @@ struct Slice {
 }
 
 impl MongoStore {
-    /// A page for each filter, of documents without what is `hidden`.
+    /// A page for each filter, of those `fields` of the documents.
     pub(super) async fn pages<D, T>(
         &self,
         collection: &Collection<D>,
-        hidden: impl Into<Without>,
+        fields: impl Into<Fields>,
         order: Order,
         filters: &[Filter],
         page: &PageRequest,
@@ -175,7 +169,7 @@ impl MongoStore {
         D: DeserializeOwned + Send + Sync + Unpin,
         T: From<D>,
     {
-        let hidden = hidden.into();
+        let fields = fields.into();
         let wanted = page.limit + 1;
         let mut read: Vec<Vec<D>> = filters.iter().map(|_| Vec::new()).collect();
         for &segment in order.segments(page.take) {
@@ -195,7 +189,7 @@ impl MongoStore {
                 })
                 .collect();
             for chunk in slices.chunks(MOST_FILTERS) {
-                self.read_slices(collection, hidden, chunk, &mut read).await?;
+                self.read_slices(collection, &fields, chunk, &mut read).await?;
             }
         }
         Ok(read
@@ -207,7 +201,7 @@ impl MongoStore {
     async fn read_slices<D>(
         &self,
         collection: &Collection<D>,
-        hidden: Without,
+        fields: &Fields,
         slices: &[Slice],
         read: &mut [Vec<D>],
     ) -> Result<()>
@@ -218,7 +212,7 @@ impl MongoStore {
             let found = self
                 .find(
                     collection,
-                    hidden,
+                    fields.clone(),
                     slice.matching.clone(),
                     Some(slice.sort.clone()),
                     slice.limit,
@@ -235,7 +229,7 @@ impl MongoStore {
                 doc! { "$sort": &slice.sort },
                 doc! { "$limit": stored(slice.limit) },
             ];
-            stages.extend(hidden.stages());
+            stages.extend(fields.stage());
             stages.push(doc! { "$replaceWith": { "n": { "$literal": stored(slice.n) }, "entry": "$$ROOT" } });
             stages
         });
@@ -284,11 +278,11 @@ impl MongoStore {
         Ok(counts)
     }
 
-    /// Those of these ids that exist, without the `hidden` fields.
+    /// Those `fields` of the documents with these ids, as far as they exist.
     pub(super) async fn by_ids<D, T, I>(
         &self,
         collection: &Collection<D>,
-        hidden: impl Into<Without>,
+        fields: impl Into<Fields>,
         ids: &[I],
     ) -> Result<Vec<T>>
     where
@@ -300,7 +294,7 @@ impl MongoStore {
             return Ok(Vec::new());
         }
         let filter = doc! { "_id": { "$in": array(ids) } };
-        let found = self.find(collection, hidden, filter, None, ids.len()).await?;
+        let found = self.find(collection, fields, filter, None, ids.len()).await?;
         Ok(found.into_iter().map(T::from).collect())
     }
 
@@ -308,7 +302,7 @@ impl MongoStore {
     pub(super) async fn find<D>(
         &self,
         collection: &Collection<D>,
-        hidden: impl Into<Without>,
+        fields: impl Into<Fields>,
         filter: Document,
         sort: Option<Document>,
         limit: usize,
@@ -322,7 +316,7 @@ impl MongoStore {
             .limit(stored(limit))
             .batch_size(one_answer(limit))
             .max_time(READ_LIMIT);
-        if let Some(projection) = hidden.into().projection() {
+        if let Some(projection) = fields.into().projection() {
             finding = finding.projection(projection);
         }
         if let Some(sort) = sort {

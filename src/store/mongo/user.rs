@@ -5,8 +5,10 @@ use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, doc, serialize_to_document};
 use serde::Deserialize;
 
-use super::documents::{At, Digest, Id, PasswordDocument, USER_HIDDEN, USER_PASSWORD, UserDocument, word};
-use super::lists::{Filter, Without, without};
+use super::documents::{
+    At, Digest, Id, PasswordDocument, USER_HIDDEN, USER_LAST_LOGIN, USER_LISTED, UserDocument, word,
+};
+use super::lists::{Fields, Filter, without};
 use super::transaction::{Halt, READ_LIMIT, bounded};
 use super::user_filter::{filter, order};
 use super::{MongoStore, round_trip};
@@ -390,12 +392,14 @@ impl UserStore for MongoStore {
         newest: Newest,
     ) -> Result<Vec<Page<UserWithLogins>>> {
         let filters: Vec<Filter> = filters.iter().map(filter).collect::<Result<_>>()?;
-        let hidden = Without::from(&USER_PASSWORD).all_but_first(newest.limit, "recent");
-        let mut pages: Vec<Page<UserWithLogins>> = self.pages(&self.users, hidden, order(by), &filters, page).await?;
-        for (_, events) in pages.iter_mut().flat_map(|page| &mut page.items) {
-            events.retain(|event| event.at >= newest.not_before);
-        }
-        Ok(pages)
+        let last_login = newest.last_login.then_some(USER_LAST_LOGIN);
+        let fields = Fields::Only(USER_LISTED.into_iter().chain(last_login).collect());
+        let pages: Vec<Page<UserDocument>> = self.pages(&self.users, fields, order(by), &filters, page).await?;
+        let with_logins = |user: UserDocument| {
+            let events = user.recent.read(newest)?;
+            Ok((user.into(), events))
+        };
+        pages.into_iter().map(|page| page.try_map(with_logins)).collect()
     }
 
     async fn count_users(&self, filters: &[UserFilter]) -> Result<Vec<u64>> {

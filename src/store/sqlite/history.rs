@@ -57,7 +57,11 @@ pub(super) fn insert(connection: &Connection, event: &LoginEvent) -> Result<()> 
 pub(super) fn newest_of(connection: &Connection, user: UserId, newest: Newest) -> Result<Vec<LoginEvent>> {
     let sql = format!(
         "SELECT {} FROM login_events WHERE user = ? AND at >= ? ORDER BY at DESC, id DESC LIMIT ?",
-        rows::LOGIN_EVENT
+        if newest.details {
+            rows::LOGIN_EVENT
+        } else {
+            rows::BRIEF_LOGIN_EVENT
+        }
     );
     let limit = i64::try_from(newest.limit).unwrap_or(i64::MAX);
     let values = params![user.blob(), millis(newest.not_before), limit];
@@ -151,7 +155,13 @@ impl HistoryStore for SqliteStore {
         limit: usize,
         not_before: Timestamp,
     ) -> Result<HashMap<UserId, Vec<LoginEvent>>> {
-        let (users, newest) = (users.to_vec(), Newest { limit, not_before });
+        let users = users.to_vec();
+        let newest = Newest {
+            limit,
+            not_before,
+            details: true,
+            last_login: false,
+        };
         self.read("recent_login_events", move |tx| {
             let mut recent = HashMap::with_capacity(users.len());
             for user in users {

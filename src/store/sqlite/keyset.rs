@@ -38,20 +38,29 @@ const MANY: i64 = 100_000;
 /// thousands of rows, or about 50 ms.
 const PATIENCE: i32 = 1_000_000;
 
-/// A statement that gives the `found`, the rowids of all that can meet one of the conditions, by an index.
+/// The rowids, as `found`, of all that can meet one of the conditions: what any of some statements gives by an index.
 #[derive(Debug, Clone)]
 struct Finder {
-    sql: String,
+    any: Vec<String>,
+    /// Of all the statements, in their order.
     values: Vec<Value>,
 }
 
 impl Finder {
-    /// How many it finds, counted up to `most`.
+    /// How many are found, counted up to `most`. Who is found by several statements counts several times, as telling them
+    /// apart would mean to find everything first.
     fn count(&self, connection: &Connection, most: i64) -> Result<i64> {
-        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT ?)", self.sql);
+        let any = self.any.join(" UNION ALL ");
         let values = self.values.iter().cloned().chain([Value::Integer(most)]);
-        let mut statement = connection.prepare_cached(&sql)?;
+        let mut statement =
+            connection.prepare_cached(&format!("SELECT count(*) FROM (SELECT 1 FROM ({any}) LIMIT ?)"))?;
         Ok(statement.query_row(params_from_iter(values), |row| row.get(0))?)
+    }
+
+    /// What is found in the table, each once; the join is a CROSS one because its sides are not exchanged then.
+    fn among(&self, table: &'static str) -> String {
+        let any = self.any.join(" UNION ");
+        format!("({any}) CROSS JOIN {table} ON {table}.rowid = found")
     }
 }
 
@@ -85,29 +94,26 @@ impl Conditions {
         self.and(&format!("({})", any.join(" OR ")), values);
     }
 
-    /// An index names all that can meet one of the conditions: `sql` gives their rowids as `found`.
-    pub(super) fn found_by(&mut self, sql: String, values: impl IntoIterator<Item = Value>) {
-        let values = values.into_iter().collect();
-        self.finders.push(Finder { sql, values });
+    /// Indexes name all that can meet one of the conditions: each of `any` gives rowids as `found`.
+    pub(super) fn found_by(&mut self, any: Vec<String>, values: Vec<Value>) {
+        self.finders.push(Finder { any, values });
     }
 
     /// A finder that finds few.
     fn narrow(&self, connection: &Connection) -> Result<Option<&Finder>> {
-        for finder in &self.finders {
-            if finder.count(connection, FEW + 1)? <= FEW {
-                return Ok(Some(finder));
-            }
-        }
-        Ok(None)
+        self.narrowest(connection, FEW + 1)
     }
 
-    /// The finder that finds the fewest, unless all find [`MANY`].
-    fn narrowest(&self, connection: &Connection) -> Result<Option<&Finder>> {
-        let (mut narrowest, mut fewest) = (None, MANY);
+    /// The finder that finds the fewest, or the first one that finds few; none when all find `most`.
+    fn narrowest(&self, connection: &Connection, most: i64) -> Result<Option<&Finder>> {
+        let (mut narrowest, mut fewest) = (None, most);
         for finder in &self.finders {
             let count = finder.count(connection, fewest)?;
             if count < fewest {
                 (narrowest, fewest) = (Some(finder), count);
+            }
+            if fewest <= FEW {
+                break;
             }
         }
         Ok(narrowest)
@@ -115,22 +121,14 @@ impl Conditions {
 
     /// How many rows of the table meet the conditions.
     pub(super) fn count(&self, connection: &Connection, table: &'static str) -> Result<u64> {
-        let finder = match self.narrow(connection)? {
-            None => self.narrowest(connection)?,
-            narrow => narrow,
-        };
-        let from = finder.map_or_else(|| table.to_owned(), |finder| among(finder, table));
+        let finder = self.narrowest(connection, MANY)?;
+        let from = finder.map_or_else(|| table.to_owned(), |finder| finder.among(table));
         let found = finder.map_or(&[][..], |finder| &finder.values);
         let sql = format!("SELECT count(*) FROM {from}{}", self.sql);
         let mut statement = connection.prepare_cached(&sql)?;
         let count: i64 = statement.query_row(params_from_iter(found.iter().chain(&self.values)), |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
-}
-
-/// What a finder finds in the table; the join is a CROSS one because its sides are not exchanged then.
-fn among(finder: &Finder, table: &'static str) -> String {
-    format!("({}) CROSS JOIN {table} ON {table}.rowid = found", finder.sql)
 }
 
 /// The condition that a column begins with `prefix`; its values are those of [`beginning`].
@@ -217,7 +215,7 @@ impl Segment {
         let Self { columns, table, by, .. } = self;
         let sql = format!(
             "SELECT {columns} FROM {table} WHERE rowid IN (SELECT {table}.rowid FROM {}{} ORDER BY {by} LIMIT ?) ORDER BY {by}",
-            among(finder, table),
+            finder.among(table),
             self.conditions.sql,
         );
         let mut values = finder.values.clone();
@@ -302,7 +300,7 @@ pub(super) fn page<T>(
             None if conditions.finders.is_empty() => rows(segment.in_order(missing))?,
             None => match patiently(connection, || rows(segment.in_order(missing)))? {
                 Some(found) => found,
-                None => match conditions.narrowest(connection)? {
+                None => match conditions.narrowest(connection, MANY)? {
                     Some(finder) => rows(segment.sorted(finder, missing))?,
                     None => rows(segment.in_order(missing))?,
                 },
@@ -361,7 +359,7 @@ pub(super) mod tests {
     pub(in crate::store::sqlite) fn finders(connection: &Connection, conditions: &Conditions) -> Vec<Vec<String>> {
         let steps = |finder: &Finder| {
             let mut statement = connection
-                .prepare(&format!("EXPLAIN QUERY PLAN {}", finder.sql))
+                .prepare(&format!("EXPLAIN QUERY PLAN {}", finder.any.join(" UNION ")))
                 .unwrap();
             let steps = statement
                 .query_map(params_from_iter(&finder.values), |row| row.get::<_, String>(3))
@@ -436,7 +434,8 @@ pub(super) mod tests {
         let mut conditions = Conditions::default();
         // The plus keeps the index for the finder.
         conditions.and("+kind = ?", kind());
-        conditions.found_by("SELECT rowid AS found FROM things WHERE kind = ?".to_owned(), kind());
+        let sql = "SELECT rowid AS found FROM things WHERE kind = ?".to_owned();
+        conditions.found_by(vec![sql], kind().to_vec());
         conditions
     }
 
@@ -463,7 +462,7 @@ pub(super) mod tests {
             let page = page(&connection, "key", "things", &conditions, BY_KEY, &request, text).unwrap();
             assert_eq!((page.items.len(), page.has_more), (50, true), "{kind}");
             assert_eq!(page.items, expected[..50], "{kind}");
-            let finder = conditions.narrowest(&connection).unwrap().unwrap();
+            let finder = conditions.narrowest(&connection, MANY).unwrap().unwrap();
             let (sql, values) = segment.sorted(finder, 51);
             assert_eq!(
                 all(&connection, &sql, params_from_iter(values), text).unwrap(),

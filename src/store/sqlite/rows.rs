@@ -226,11 +226,22 @@ pub(super) fn account(row: &mut Columns<'_>) -> Result<Account> {
     })
 }
 
-pub(super) const USER: &str = "users.id, users.account, users.login, users.first_name, users.last_name, users.email, \
-     users.language, users.phone, users.status, users.disabled_by, users.locked_until, users.avatar, users.notifications, \
-     users.must_change_password, users.password_hash IS NOT NULL, users.password_changed_at, \
-     users.password_expires_at, users.is_ldap, users.directory_link, users.grants, users.last_login, \
-     users.created_at, users.updated_at, users.revision";
+macro_rules! user_columns {
+    ($last_login:literal) => {
+        concat!(
+            "users.id, users.account, users.login, users.first_name, users.last_name, users.email, users.language, \
+             users.phone, users.status, users.disabled_by, users.locked_until, users.avatar, users.notifications, \
+             users.must_change_password, users.password_hash IS NOT NULL, users.password_changed_at, \
+             users.password_expires_at, users.is_ldap, users.directory_link, users.grants, ",
+            $last_login,
+            ", users.created_at, users.updated_at, users.revision"
+        )
+    };
+}
+
+pub(super) const USER: &str = user_columns!("users.last_login");
+/// The same, read by the same [`user`], without the last sign-in.
+pub(super) const USER_BUT_LAST_LOGIN: &str = user_columns!("NULL");
 
 pub(super) fn user(row: &mut Columns<'_>) -> Result<User> {
     Ok(User {
@@ -313,6 +324,10 @@ pub(super) fn session(row: &mut Columns<'_>) -> Result<Session> {
 
 pub(super) const LOGIN_EVENT: &str = "id, account, user, at, attempted_login, outcome, method, ip, location, browser, \
      operating_system, device, user_agent, detail, attempts, impersonator";
+
+/// The same, read by the same [`login_event`], without the details: see [`Newest::details`](crate::store::Newest::details).
+pub(super) const BRIEF_LOGIN_EVENT: &str = "id, account, user, at, '', outcome, method, ip, location, browser, NULL, NULL, \
+     NULL, NULL, attempts, impersonator";
 
 pub(super) fn login_event(row: &mut Columns<'_>) -> Result<LoginEvent> {
     Ok(LoginEvent {

@@ -332,8 +332,10 @@ impl UserStore for SqliteStore {
 
     async fn users(&self, filters: &[UserFilter], order: UserOrder, page: &PageRequest) -> Result<Vec<Page<User>>> {
         let (filters, page) = (user_list::conditions(filters), page.clone());
-        self.read("users", move |tx| user_list::pages(tx, &filters, order, &page))
-            .await
+        self.read("users", move |tx| {
+            user_list::pages(tx, rows::USER, &filters, order, &page)
+        })
+        .await
     }
 
     async fn users_with_logins(
@@ -345,19 +347,17 @@ impl UserStore for SqliteStore {
     ) -> Result<Vec<Page<UserWithLogins>>> {
         let (filters, page) = (user_list::conditions(filters), page.clone());
         self.read("users_with_logins", move |tx| {
-            let with_logins = |page: Page<User>| {
-                let with = |user: User| {
-                    let events = history::newest_of(tx, user.id, newest)?;
-                    Ok((user, events))
-                };
-                let items: Result<Vec<UserWithLogins>> = page.items.into_iter().map(with).collect();
-                Ok(Page {
-                    items: items?,
-                    has_more: page.has_more,
-                })
+            let with_logins = |user: User| {
+                let events = history::newest_of(tx, user.id, newest)?;
+                Ok((user, events))
             };
-            let pages = user_list::pages(tx, &filters, order, &page)?;
-            pages.into_iter().map(with_logins).collect()
+            let columns = if newest.last_login {
+                rows::USER
+            } else {
+                rows::USER_BUT_LAST_LOGIN
+            };
+            let pages = user_list::pages(tx, columns, &filters, order, &page)?;
+            pages.into_iter().map(|page| page.try_map(with_logins)).collect()
         })
         .await
     }

@@ -85,7 +85,6 @@ fn find(filter: &UserFilter, all: &mut keyset::Conditions) {
         let sql = format!("SELECT rowid AS found FROM users WHERE {own}{condition}");
         (sql, account.iter().cloned().chain(values).collect::<Vec<_>>())
     };
-    let mut finders = Vec::new();
     if let Some(search) = &filter.search {
         let (mut any, mut of_all) = (Vec::new(), Vec::new());
         for column in SEARCHED {
@@ -93,57 +92,46 @@ fn find(filter: &UserFilter, all: &mut keyset::Conditions) {
             any.push(sql);
             of_all.extend(values);
         }
-        finders.push((any.join(" UNION "), of_all)); // nobody twice
+        all.found_by(any, of_all);
     }
+    let mut found_by = |(sql, values)| all.found_by(vec![sql], values);
     if let Some(role) = filter.role {
         let sql = "SELECT users.rowid AS found FROM user_roles CROSS JOIN users ON users.id = user WHERE role = ?";
-        finders.push((sql.to_owned(), vec![Value::Blob(role.blob().to_vec())]));
+        found_by((sql.to_owned(), vec![Value::Blob(role.blob().to_vec())]));
     }
     if let Some(group) = filter.group {
         let sql = "SELECT users.rowid AS found FROM user_groups CROSS JOIN users ON users.id = user WHERE group_id = ?";
-        finders.push((sql.to_owned(), vec![Value::Blob(group.blob().to_vec())]));
+        found_by((sql.to_owned(), vec![Value::Blob(group.blob().to_vec())]));
     }
     if filter.is_master == Some(true) {
-        finders.push(users("is_master", Vec::new()));
+        found_by(users("is_master", Vec::new()));
     }
     if let Some((true, now)) = filter.is_locked {
-        finders.push(users("locked_until > ?", vec![Value::Integer(millis(now))]));
+        found_by(users("locked_until > ?", vec![Value::Integer(millis(now))]));
     }
     if filter.status == Some(UserStatus::Disabled) {
-        finders.push(users("status = 'DISABLED'", Vec::new()));
+        found_by(users("status = 'DISABLED'", Vec::new()));
     }
     if let Some(after) = opt_millis(filter.created_after) {
-        finders.push(users("created_at > ?", vec![Value::Integer(after)]));
+        found_by(users("created_at > ?", vec![Value::Integer(after)]));
     }
     if let Some(before) = opt_millis(filter.last_login_before) {
-        finders.push(users("last_login_at < ?", vec![Value::Integer(before)]));
+        found_by(users("last_login_at < ?", vec![Value::Integer(before)]));
     }
     if filter.never_signed_in == Some(true) {
-        finders.push(users("last_login_at IS NULL", Vec::new()));
-    }
-    for (sql, values) in finders {
-        all.found_by(sql, values);
+        found_by(users("last_login_at IS NULL", Vec::new()));
     }
 }
 
 /// A page for each filter's conditions.
 pub(super) fn pages(
     connection: &Connection,
+    columns: &'static str,
     filters: &[keyset::Conditions],
     by: UserOrder,
     request: &PageRequest,
 ) -> Result<Vec<Page<User>>> {
-    let read = |conditions| {
-        keyset::page(
-            connection,
-            rows::USER,
-            "users",
-            conditions,
-            order(by),
-            request,
-            rows::user,
-        )
-    };
+    let read = |conditions| keyset::page(connection, columns, "users", conditions, order(by), request, rows::user);
     filters.iter().map(read).collect()
 }
 

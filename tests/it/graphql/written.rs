@@ -112,7 +112,79 @@ fn check(doorward: &Doorward) {
         for query in USUAL {
             assert!(!compare(&mut server, &token, query), "{login}: {query}");
         }
+        if sees_history {
+            check_what_is_read(&server, &token);
+        }
     }
+}
+
+/// A list reads no more of its users' sign-ins than it shows: it must show as much as its users do one by one.
+fn check_what_is_read(server: &Serving, token: &str) {
+    let data = |query: &str, ids: &Value| -> Value {
+        let body = json!({ "query": query, "variables": { "ids": ids } });
+        let answer = graphql_text(server.address, Some(token), &body).unwrap();
+        let mut answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer.get("errors"), None, "{query}");
+        answer["data"].take()
+    };
+    let first = "first: 7, orderBy: {field: LAST_LOGIN, direction: DESC}";
+    let users = data(&format!("{{ users({first}) {{ nodes {{ id }} }} }}"), &Value::Null);
+    let ids: Vec<&Value> = users["users"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| &user["id"])
+        .collect();
+    let ids = json!(ids);
+    let all = "attemptedLogin operatingSystem device userAgent detail browser";
+    for event in [
+        "at browser ip",
+        "attemptedLogin",
+        "a: operatingSystem",
+        "... on LoginEvent { ... { device } }",
+        "...Event",
+        "detail user { lastLogin { userAgent } loginHistory(first: 1) { nodes { device } } }",
+        all,
+    ] {
+        let fragment = if event == "...Event" {
+            " fragment Event on LoginEvent { userAgent }"
+        } else {
+            ""
+        };
+        for (history, last) in [
+            ("nodes { _ }", ""),
+            ("nodes { _ }", "lastLogin { at }"),
+            ("edges { node { _ } }", "...Last"),
+            (
+                "nodes { at } edges { node { _ user { login } } }",
+                "l: lastLogin { _ user { login } }",
+            ),
+        ] {
+            let last_fragment = if last == "...Last" {
+                " fragment Last on User { lastLogin { _ } }"
+            } else {
+                ""
+            };
+            let shown = format!("id h: loginHistory(first: 3) {{ {history} }} {last}").replace('_', event);
+            let fragments = format!("{fragment}{last_fragment}").replace('_', event);
+            let listed = data(
+                &format!("{{ users({first}) {{ nodes {{ {shown} }} }} }}{fragments}"),
+                &Value::Null,
+            );
+            let query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on User { SHOWN } } }".replace("SHOWN", &shown);
+            let alone = data(&format!("{query}{fragments}"), &ids);
+            assert_eq!(listed["users"]["nodes"], alone["nodes"], "{shown}");
+        }
+    }
+    let shown = data(
+        &format!("{{ users({first}) {{ nodes {{ loginHistory(first: 3) {{ nodes {{ {all} }} }} }} }} }}"),
+        &Value::Null,
+    );
+    let event = &shown["users"]["nodes"][0]["loginHistory"]["nodes"][0];
+    assert!(
+        event["userAgent"].is_string() && event["attemptedLogin"] != "",
+        "{event}"
+    );
 }
 
 /// Asks both ways; says whether the answer was written straight.

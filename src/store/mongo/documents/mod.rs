@@ -6,18 +6,19 @@
 mod audit;
 mod event;
 mod mail;
+pub(super) mod raw;
 mod session;
 mod tenancy;
 mod token;
 mod user;
 
 pub(super) use audit::AuditDocument;
-pub(super) use event::EventDocument;
+pub(super) use event::{EventDocument, Recent};
 pub(super) use mail::{AccessLinkDocument, MailDocument, MarkDocument};
 pub(super) use session::SessionDocument;
 pub(super) use tenancy::{AccountDocument, GroupDocument, RoleDocument};
 pub(super) use token::TokenDocument;
-pub(super) use user::{PasswordDocument, USER_HIDDEN, USER_PASSWORD, UserDocument};
+pub(super) use user::{PasswordDocument, USER_HIDDEN, USER_LAST_LOGIN, USER_LISTED, UserDocument};
 
 use std::net::IpAddr;
 
@@ -198,6 +199,19 @@ mod ip_text {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
+
+raw::from_document!(OriginDocument { ip: "ip" } or default {
+    location: "location",
+    browser: "browser",
+    operating_system: "operating_system",
+    device: "device",
+    user_agent: "user_agent",
+});
+
+raw::from_document!(ImpersonatorDocument {
+    user: "user",
+    name: "name"
+});
 
 /// [`EventOrigin`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

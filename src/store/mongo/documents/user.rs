@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use mongodb::bson::RawBsonRef;
 use serde::{Deserialize, Serialize};
 
-use super::{At, EventDocument, Id};
+use super::raw::{FromBson, Wrong, deserialize, from_document};
+use super::{At, EventDocument, Id, Recent};
 use crate::domain::account::Language;
 use crate::domain::credentials::{Credentials, PasswordHash};
 use crate::domain::grant::{Grant, GrantSource, GrantTarget};
@@ -12,16 +14,43 @@ use crate::domain::login::Login;
 use crate::domain::mail::Subscription;
 use crate::domain::text::fold;
 use crate::domain::user::{DirectoryLink, DisabledBy, Email, Notifications, User, UserStatus};
-use crate::store::UserWithLogins;
 
 /// What reading a user leaves out: the hashes are for signing in only, and the last sign-ins are most of the bytes.
 pub(in super::super) const USER_HIDDEN: [&str; 2] = ["password", "recent"];
-/// What it leaves out when the last sign-ins are wanted too.
-pub(in super::super) const USER_PASSWORD: [&str; 1] = ["password"];
+/// What is read of users in a list with their last sign-ins: all of a user but what [`USER_LAST_LOGIN`] is. Named rather than
+/// told what to leave out, which takes the server longer.
+pub(in super::super) const USER_LISTED: [&str; 24] = [
+    "account",
+    "login",
+    "first_name",
+    "last_name",
+    "email",
+    "language",
+    "phone",
+    "status",
+    "disabled_by",
+    "locked_until",
+    "avatar",
+    "notifications",
+    "must_change_password",
+    "has_password",
+    "password_changed_at",
+    "password_expires_at",
+    "is_ldap",
+    "directory_link",
+    "grants",
+    "created_at",
+    "updated_at",
+    "revision",
+    "recent",
+    "_id",
+];
+/// A user's last success.
+pub(in super::super) const USER_LAST_LOGIN: &str = "last_login";
 
 /// [`User`] with everything else that its document holds. Absent values are null rather than left out, so that replacing
 /// the fields of a stored user clears them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(in super::super) struct UserDocument {
     #[serde(rename = "_id")]
     pub(in super::super) id: Id,
@@ -38,11 +67,9 @@ pub(in super::super) struct UserDocument {
     status: UserStatus,
     disabled_by: Option<DisabledBy>,
     locked_until: Option<At>,
-    #[serde(default)]
     avatar: Option<Id>,
     notifications: Notifications,
     /// What the user is to be written of; nothing unless it is active and has an address. Those of before have no such field.
-    #[serde(default)]
     wants: Vec<String>,
     must_change_password: bool,
     has_password: bool,
@@ -56,12 +83,48 @@ pub(in super::super) struct UserDocument {
     updated_at: At,
     revision: i64,
     /// The hashes; there when the user has or had a local password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) password: Option<PasswordDocument>,
     /// The last [`RECENT`](crate::store::history::RECENT) sign-ins, newest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(in super::super) recent: Vec<EventDocument>,
+    #[serde(skip_serializing_if = "Recent::is_empty")]
+    pub(in super::super) recent: Recent,
 }
+
+from_document!(UserDocument {
+    id: "_id",
+    account: "account",
+    login: "login",
+    first_name: "first_name",
+    last_name: "last_name",
+    language: "language",
+    status: "status",
+    notifications: "notifications",
+    must_change_password: "must_change_password",
+    has_password: "has_password",
+    is_ldap: "is_ldap",
+    grants: "grants",
+    created_at: "created_at",
+    updated_at: "updated_at",
+    revision: "revision",
+} or default {
+    email: "email",
+    phone: "phone",
+    disabled_by: "disabled_by",
+    locked_until: "locked_until",
+    avatar: "avatar",
+    password_changed_at: "password_changed_at",
+    password_expires_at: "password_expires_at",
+    directory_link: "directory_link",
+    last_login: "last_login",
+    password: "password",
+    recent: "recent",
+} unread {
+    first_name_fold,
+    last_name_fold,
+    email_fold,
+    wants,
+});
+deserialize!(UserDocument);
 
 /// [`Credentials`].
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -107,36 +170,61 @@ impl From<PasswordDocument> for Credentials {
     }
 }
 
+from_document!(PasswordDocument {} or default { hash: "hash", history: "history" });
+
 /// [`DirectoryLink`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 struct LinkDocument {
     directory: String,
     dn: String,
     external_id: String,
     last_checked_at: At,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     picture: Option<String>,
 }
 
+from_document!(LinkDocument {
+    directory: "directory",
+    dn: "dn",
+    external_id: "external_id",
+    last_checked_at: "last_checked_at",
+} or default {
+    picture: "picture",
+});
+
 /// [`Grant`]. Role and group are fields of their own so that an index can find who holds one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "GrantFields", into = "GrantFields")]
+#[derive(Debug, Clone, Serialize)]
+#[serde(into = "GrantFields")]
 struct GrantDocument(Grant);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct GrantFields {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<Id>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<Id>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     master: bool,
     source: GrantSource,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     directory_group_dn: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     granted_by: Option<Id>,
     granted_at: At,
+}
+
+from_document!(GrantFields { source: "source", granted_at: "granted_at" } or default {
+    role: "role",
+    group: "group",
+    master: "master",
+    directory_group_dn: "directory_group_dn",
+    granted_by: "granted_by",
+});
+
+impl FromBson for GrantDocument {
+    fn from_bson(value: RawBsonRef<'_>) -> Result<Self, Wrong> {
+        GrantFields::from_bson(value)?.try_into().map_err(Wrong::new)
+    }
 }
 
 impl From<GrantDocument> for GrantFields {
@@ -226,15 +314,8 @@ impl From<&User> for UserDocument {
             updated_at: user.updated_at.into(),
             revision: user.revision,
             password: None,
-            recent: Vec::new(),
+            recent: Recent::default(),
         }
-    }
-}
-
-impl From<UserDocument> for UserWithLogins {
-    fn from(mut user: UserDocument) -> Self {
-        let recent = std::mem::take(&mut user.recent);
-        (user.into(), recent.into_iter().map(Into::into).collect())
     }
 }
 
