@@ -89,6 +89,12 @@ pub enum Load {
     History,
 }
 
+impl Load {
+    /// With fewer users than these a store puts indexes off until the load's end; with more, an index is kept up sooner than
+    /// made anew.
+    pub const FEW_USERS: u32 = 1_000;
+}
+
 /// What keeps a store itself in order.
 #[async_trait]
 pub trait Upkeep {

@@ -339,6 +339,10 @@ impl Copying<'_> {
     }
 
     async fn settle(&self) -> Result<()> {
+        // Nobody carries any.
+        if target(self.to.scan(Kind::LoginEvents, None, 1).await)?.is_empty() {
+            return Ok(());
+        }
         let kind = Kind::Users;
         let total = target(self.to.estimate(kind).await)?;
         let (mut after, mut done) = (None, 0);

@@ -22,8 +22,6 @@ const PING_LIMIT: Duration = Duration::from_millis(1_900);
 const CHECK_LIMIT: Duration = Duration::from_secs(10);
 /// The longest that the indexes take after a bulk load.
 const LOAD_LIMIT: Duration = Duration::from_secs(600);
-/// With more users than these, an index is kept up sooner than made anew.
-const FEW: u64 = 1_000;
 /// How much is removed in one step.
 const PURGE_STEP: i64 = 1_000;
 /// The oldest server that will do: `$lookup` and `$unionWith` over sharded collections, and clustered transactions.
@@ -158,8 +156,8 @@ impl Upkeep for MongoStore {
     async fn begin_load(&self, load: Load) -> Result<()> {
         bounded(INTENT_LIMIT, async {
             round_trip("count");
-            let some = self.users.count_documents(doc! {}).limit(FEW);
-            if some.await? < FEW {
+            let some = self.users.count_documents(doc! {}).limit(Load::FEW_USERS.into());
+            if some.await? < Load::FEW_USERS.into() {
                 for name in indexes::LATE {
                     round_trip("dropIndexes");
                     match self.users.drop_index(name).await {

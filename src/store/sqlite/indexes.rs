@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::connection as database;
-use crate::store::Result;
+use crate::store::{Load, Result};
 
 /// The indexes, which are for lists alone: whoever is looked for by id or login is found without them, and nothing that
 /// must be unique is among them.
@@ -24,16 +24,12 @@ pub(super) const LATE: [&str; 11] = [
     "users_last_login",
 ];
 
-/// With more users than these, an index is kept up sooner than made anew.
-const FEW: i64 = 1_000;
-
-/// Drops the indexes while there are few users. Until [`make`], lists of users are slower, and that is all.
+/// Drops the indexes while there are [few users](Load::FEW_USERS). Until [`make`], lists of users are slower, and that is all.
 pub(super) fn drop_while_few(connection: &mut Connection) -> Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let users: i64 = tx.query_row("SELECT count(*) FROM (SELECT 1 FROM users LIMIT ?)", [FEW], |row| {
-        row.get(0)
-    })?;
-    if users < FEW {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM users LIMIT ?)";
+    let users: u32 = tx.query_row(sql, [Load::FEW_USERS], |row| row.get(0))?;
+    if users < Load::FEW_USERS {
         for name in LATE {
             tx.execute_batch(&format!("DROP INDEX IF EXISTS {name}"))?;
         }

@@ -88,7 +88,7 @@ impl Conditions {
     }
 
     /// One of the columns begins with `prefix`. Not LIKE, which folds ASCII, knows wildcards and leaves the index.
-    pub(super) fn and_prefix(&mut self, columns: &[&'static str], prefix: &str) {
+    pub(super) fn and_prefix(&mut self, columns: &[&str], prefix: &str) {
         let any: Vec<String> = columns.iter().map(|column| begins(column, prefix)).collect();
         let values = columns.iter().flat_map(|_| beginning(prefix));
         self.and(&format!("({})", any.join(" OR ")), values);

@@ -331,7 +331,7 @@ impl UserStore for SqliteStore {
     }
 
     async fn users(&self, filters: &[UserFilter], order: UserOrder, page: &PageRequest) -> Result<Vec<Page<User>>> {
-        let (filters, page) = (user_list::conditions(filters), page.clone());
+        let (filters, page) = (user_list::conditions(filters, Some(order)), page.clone());
         self.read("users", move |tx| {
             user_list::pages(tx, rows::USER, &filters, order, &page)
         })
@@ -345,7 +345,7 @@ impl UserStore for SqliteStore {
         page: &PageRequest,
         newest: Newest,
     ) -> Result<Vec<Page<UserWithLogins>>> {
-        let (filters, page) = (user_list::conditions(filters), page.clone());
+        let (filters, page) = (user_list::conditions(filters, Some(order)), page.clone());
         self.read("users_with_logins", move |tx| {
             let with_logins = |user: User| {
                 let events = history::newest_of(tx, user.id, newest)?;
@@ -363,7 +363,7 @@ impl UserStore for SqliteStore {
     }
 
     async fn count_users(&self, filters: &[UserFilter]) -> Result<Vec<u64>> {
-        let filters = user_list::conditions(filters);
+        let filters = user_list::conditions(filters, None);
         self.read("count_users", move |tx| {
             filters.iter().map(|c| c.count(tx, "users")).collect()
         })

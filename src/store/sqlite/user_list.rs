@@ -30,46 +30,71 @@ pub(super) fn order(order: UserOrder) -> keyset::Order {
     }
 }
 
-/// What each filter asks for.
-pub(super) fn conditions(filters: &[UserFilter]) -> Vec<keyset::Conditions> {
-    filters.iter().map(of).collect()
+/// What each filter asks for, of pages in an order, or to count.
+pub(super) fn conditions(filters: &[UserFilter], by: Option<UserOrder>) -> Vec<keyset::Conditions> {
+    filters.iter().map(|filter| of(filter, by)).collect()
 }
 
-fn of(filter: &UserFilter) -> keyset::Conditions {
+fn of(filter: &UserFilter, by: Option<UserOrder>) -> keyset::Conditions {
+    // The planner would rather sort all that such a column's index finds than follow the order: the `+` keeps the index for
+    // the finder. In the order's own index the column leads to where the page begins.
+    let key = by.map(|by| order(by).key);
+    let looked_at = |column: &str| match key {
+        Some(key) if key != column => format!("+{column}"),
+        _ => column.to_owned(),
+    };
     let mut all = keyset::Conditions::default();
     all.and_some("account = ?", filter.account.map(|a| a.blob().to_vec()));
     all.and_some("id = ?", filter.id.map(|u| u.blob().to_vec()));
     if let Some(search) = &filter.search {
-        all.and_prefix(&SEARCHED, search);
+        let columns = SEARCHED.map(looked_at);
+        all.and_prefix(&columns.each_ref().map(String::as_str), search);
     }
     all.and_some("login = ?", filter.login.clone());
     all.and_some("email_fold = ?", filter.email.clone());
-    all.and_some("status = ?", filter.status.map(|s| s.name().to_owned()));
-    all.and_some("is_master = ?", filter.is_master);
+    if let Some(status) = filter.status {
+        all.and(
+            &format!("{} = ?", looked_at("status")),
+            [Value::Text(status.name().to_owned())],
+        );
+    }
+    if let Some(is_master) = filter.is_master {
+        all.and(&format!("{} = ?", looked_at("is_master")), [is_master.into()]);
+    }
     all.and_some("is_ldap = ?", filter.is_ldap);
     if let Some((locked, now)) = filter.is_locked {
+        let until = looked_at("locked_until");
         let condition = if locked {
-            "locked_until > ?"
+            format!("{until} > ?")
         } else {
-            "(locked_until IS NULL OR locked_until <= ?)"
+            format!("({until} IS NULL OR {until} <= ?)")
         };
-        all.and(condition, [Value::Integer(millis(now))]);
+        all.and(&condition, [Value::Integer(millis(now))]);
     }
     all.and_some("language = ?", filter.language.map(|l| l.name().to_owned()));
-    all.and_some(
-        "id IN (SELECT user FROM user_roles WHERE role = ?)",
-        filter.role.map(|r| r.blob().to_vec()),
-    );
-    all.and_some(
-        "id IN (SELECT user FROM user_groups WHERE group_id = ?)",
-        filter.group.map(|g| g.blob().to_vec()),
-    );
-    all.and_some("created_at > ?", opt_millis(filter.created_after));
-    all.and_some("last_login_at < ?", opt_millis(filter.last_login_before));
-    match filter.never_signed_in {
-        Some(true) => all.and("last_login_at IS NULL", []),
-        Some(false) => all.and("last_login_at IS NOT NULL", []),
-        None => {}
+    for (holders, held) in [
+        ("SELECT user FROM user_roles WHERE role = ?", filter.role.map(Id::blob)),
+        (
+            "SELECT user FROM user_groups WHERE group_id = ?",
+            filter.group.map(Id::blob),
+        ),
+    ] {
+        if let Some(held) = held {
+            all.and(
+                &format!("{} IN ({holders})", looked_at("id")),
+                [Value::Blob(held.to_vec())],
+            );
+        }
+    }
+    if let Some(after) = opt_millis(filter.created_after) {
+        all.and(&format!("{} > ?", looked_at("created_at")), [Value::Integer(after)]);
+    }
+    if let Some(before) = opt_millis(filter.last_login_before) {
+        all.and(&format!("{} < ?", looked_at("last_login_at")), [Value::Integer(before)]);
+    }
+    if let Some(never) = filter.never_signed_in {
+        let is = if never { "IS NULL" } else { "IS NOT NULL" };
+        all.and(&format!("{} {is}", looked_at("last_login_at")), []);
     }
     find(filter, &mut all);
     all
@@ -143,67 +168,11 @@ mod tests {
     use crate::domain::query::Direction;
     use crate::store::sqlite::connection::model;
 
-    /// However deep the page, its index leads to its first row and gives the rest in order.
-    #[test]
-    fn every_order_is_answered_by_an_index() {
-        let connection = model().unwrap();
-        let account = AccountId::from_uuid(uuid::Uuid::max());
-        for account in [None, Some(account)] {
-            for field in [
-                UserOrderField::Login,
-                UserOrderField::LastName,
-                UserOrderField::Email,
-                UserOrderField::CreatedAt,
-                UserOrderField::LastLogin,
-            ] {
-                for direction in [Direction::Asc, Direction::Desc] {
-                    for take in [Take::First, Take::Last] {
-                        let key = match field {
-                            UserOrderField::CreatedAt | UserOrderField::LastLogin => {
-                                SortKey::Time(Some(jiff::Timestamp::UNIX_EPOCH))
-                            }
-                            _ => SortKey::Text(Some("m".to_owned())),
-                        };
-                        let place = Some(Position {
-                            key,
-                            id: uuid::Uuid::nil(),
-                        });
-                        let request = match take {
-                            Take::First => PageRequest {
-                                after: place,
-                                ..PageRequest::first(20)
-                            },
-                            Take::Last => PageRequest {
-                                before: place,
-                                take,
-                                ..PageRequest::first(20)
-                            },
-                        };
-                        let filter = UserFilter {
-                            account,
-                            ..UserFilter::default()
-                        };
-                        let by = order(UserOrder { field, direction });
-                        let plans = keyset::tests::plans(&connection, rows::USER, "users", &of(&filter), by, &request);
-                        for plan in plans {
-                            let indexed = plan.starts_with("SEARCH users USING INDEX") && !plan.contains("TEMP B-TREE");
-                            assert!(indexed, "{by:?} {take:?} {account:?}: {plan}");
-                            assert!(account.is_none() || plan.contains("(account=?"), "{plan}");
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whoever can pass one of these filters is found by an index, in one account and in all.
-    #[test]
-    fn every_filter_that_few_pass_has_an_index() {
-        let connection = model().unwrap();
-        let account = AccountId::from_uuid(uuid::Uuid::max());
+    /// Each filter that an index answers, alone.
+    fn filters_that_few_pass() -> Vec<UserFilter> {
         let moment = jiff::Timestamp::UNIX_EPOCH;
         let any = UserFilter::default;
-        for filter in [
+        vec![
             UserFilter {
                 search: Some("ann".to_owned()),
                 ..any()
@@ -240,13 +209,87 @@ mod tests {
                 never_signed_in: Some(true),
                 ..any()
             },
-        ] {
+        ]
+    }
+
+    /// However deep the page, its index leads to its first row and gives the rest in order.
+    #[test]
+    fn every_order_is_answered_by_an_index() {
+        for filter in filters_that_few_pass().into_iter().chain([UserFilter::default()]) {
+            every_order_of(&filter);
+        }
+    }
+
+    fn every_order_of(filter: &UserFilter) {
+        let connection = model().unwrap();
+        let account = AccountId::from_uuid(uuid::Uuid::max());
+        for account in [None, Some(account)] {
+            for field in [
+                UserOrderField::Login,
+                UserOrderField::LastName,
+                UserOrderField::Email,
+                UserOrderField::CreatedAt,
+                UserOrderField::LastLogin,
+            ] {
+                for direction in [Direction::Asc, Direction::Desc] {
+                    for take in [Take::First, Take::Last] {
+                        let key = match field {
+                            UserOrderField::CreatedAt | UserOrderField::LastLogin => {
+                                SortKey::Time(Some(jiff::Timestamp::UNIX_EPOCH))
+                            }
+                            _ => SortKey::Text(Some("m".to_owned())),
+                        };
+                        let place = Some(Position {
+                            key,
+                            id: uuid::Uuid::nil(),
+                        });
+                        let request = match take {
+                            Take::First => PageRequest {
+                                after: place,
+                                ..PageRequest::first(20)
+                            },
+                            Take::Last => PageRequest {
+                                before: place,
+                                take,
+                                ..PageRequest::first(20)
+                            },
+                        };
+                        let filter = UserFilter {
+                            account,
+                            ..filter.clone()
+                        };
+                        let by = UserOrder { field, direction };
+                        let plans = keyset::tests::plans(
+                            &connection,
+                            rows::USER,
+                            "users",
+                            &of(&filter, Some(by)),
+                            order(by),
+                            &request,
+                        );
+                        for plan in plans {
+                            let indexed = plan.starts_with("SEARCH users USING INDEX") && !plan.contains("TEMP B-TREE");
+                            assert!(indexed, "{by:?} {take:?} {filter:?}: {plan}");
+                            assert!(account.is_none() || plan.contains("(account=?"), "{plan}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whoever can pass one of these filters is found by an index, in one account and in all.
+    #[test]
+    fn every_filter_that_few_pass_has_an_index() {
+        let connection = model().unwrap();
+        let account = AccountId::from_uuid(uuid::Uuid::max());
+        for filter in filters_that_few_pass() {
             for account in [None, Some(account)] {
                 let filter = UserFilter {
                     account,
                     ..filter.clone()
                 };
-                let plans = keyset::tests::finders(&connection, &of(&filter));
+                let plans = keyset::tests::finders(&connection, &of(&filter, None));
                 assert_eq!(plans.len(), 1, "{filter:?}");
                 for step in &plans[0] {
                     // All of a partial index, where no account is asked for.
