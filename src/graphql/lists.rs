@@ -59,7 +59,7 @@ pub(super) async fn users(
 }
 
 /// What of a sign-in only its details hold: see [`SignInsWanted::details`](query::SignInsWanted::details).
-const DETAILS: [&str; 5] = ["attemptedLogin", "operatingSystem", "device", "userAgent", "detail"];
+pub(super) const DETAILS: [&str; 5] = ["attemptedLogin", "operatingSystem", "device", "userAgent", "detail"];
 
 /// Which sign-ins the selection of a list of users asks for: they come with the users then.
 fn sign_ins_wanted(ctx: &Context<'_>, order: query::UserOrder) -> Option<query::SignInsWanted> {

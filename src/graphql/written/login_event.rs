@@ -6,6 +6,7 @@ use async_graphql::{OutputType, SelectionField};
 
 use super::{Column, Needs, Plain, Plan};
 use crate::domain::location::Location;
+use crate::graphql::lists::DETAILS;
 use crate::graphql::types::{self, LoginEvent, LoginMethod, LoginOutcome};
 
 impl Plain for LoginEvent {
@@ -14,13 +15,12 @@ impl Plain for LoginEvent {
     }
 
     fn column(asked: &[SelectionField<'_>], needs: &mut Needs) -> Option<Column<Self>> {
-        Some(match asked.first()?.name() {
+        let name = asked.first()?.name();
+        needs.details |= DETAILS.contains(&name);
+        Some(match name {
             "id" => Box::new(|event, _, json| json.id(event.0.id)),
             "at" => Box::new(|event, _, json| json.time(Some(event.0.at))),
-            "attemptedLogin" => {
-                needs.details = true;
-                Box::new(|event, _, json| json.scalar(&event.0.attempted_login))
-            }
+            "attemptedLogin" => Box::new(|event, _, json| json.scalar(&event.0.attempted_login)),
             "outcome" => Box::new(|event, _, json| json.item(Some(LoginOutcome::from(event.0.outcome)))),
             "method" => Box::new(|event, _, json| json.item(Some(LoginMethod::from(event.0.method)))),
             "ip" => Box::new(|event, _, json| json.scalar(event.0.origin.ip)),
@@ -32,22 +32,10 @@ impl Plain for LoginEvent {
                 })
             }
             "browser" => Box::new(|event, _, json| json.scalar(event.0.origin.browser.as_deref())),
-            "operatingSystem" => {
-                needs.details = true;
-                Box::new(|event, _, json| json.scalar(event.0.origin.operating_system.as_deref()))
-            }
-            "device" => {
-                needs.details = true;
-                Box::new(|event, _, json| json.scalar(event.0.origin.device.as_deref()))
-            }
-            "userAgent" => {
-                needs.details = true;
-                Box::new(|event, _, json| json.scalar(event.0.origin.user_agent.as_deref()))
-            }
-            "detail" => {
-                needs.details = true;
-                Box::new(|event, loaded, json| json.scalar(event.detail_for(&loaded.caller)))
-            }
+            "operatingSystem" => Box::new(|event, _, json| json.scalar(event.0.origin.operating_system.as_deref())),
+            "device" => Box::new(|event, _, json| json.scalar(event.0.origin.device.as_deref())),
+            "userAgent" => Box::new(|event, _, json| json.scalar(event.0.origin.user_agent.as_deref())),
+            "detail" => Box::new(|event, loaded, json| json.scalar(event.detail_for(&loaded.caller))),
             "impersonatorName" => {
                 Box::new(|event, _, json| json.scalar(event.0.impersonator.as_ref().map(|acting| acting.name.as_str())))
             }

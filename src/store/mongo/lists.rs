@@ -101,7 +101,7 @@ fn after_all_with(prefix: &str) -> Option<String> {
 pub(super) enum Fields {
     /// Everything else.
     AllBut(&'static [&'static str]),
-    /// Nothing else; `_id` is to be named too.
+    /// Nothing else, but for `_id`.
     Only(Vec<&'static str>),
 }
 

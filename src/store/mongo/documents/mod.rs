@@ -1,7 +1,8 @@
 //! What the collections hold, and how it maps to the domain.
 //!
 //! Ids are BSON UUIDs (binary, subtype 4), moments BSON dates, addresses their canonical text, enums short words. What
-//! cannot be read back fails while it is being decoded, so that turning a document into the domain's type cannot.
+//! cannot be read back fails while it is being decoded, so that turning a document into the domain's type cannot; but for the
+//! sign-ins that a user carries, which are decoded as far as they are wanted.
 
 mod audit;
 mod event;
