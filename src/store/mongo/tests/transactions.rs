@@ -1,69 +1,69 @@
 //! What a transaction sees.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use mongodb::Client;
 use mongodb::bson::{Document, doc};
 
-use super::support::open;
+use super::super::MongoStore;
+use super::support::{Server, TestDatabase, eventually};
 use crate::domain::role::Role;
+use crate::store::Store;
 use crate::store::contract::sample::Maker;
 
-/// With a snapshot "without holes" in place of the newest one, a third of the tries fails.
-const TRIES: i64 = 30;
-
-/// Transactions of 6 MB each, whose places in the oplog are taken long before they are written.
-async fn write_much(client: Client, database: String, is_over: Arc<AtomicBool>) {
-    let noise = client.database(&database).collection::<Document>("noise");
-    let row = doc! { "text": "x".repeat(20_000) };
-    while !is_over.load(Ordering::Relaxed) {
-        let mut session = client.start_session().await.unwrap();
-        session.start_transaction().await.unwrap();
-        noise.insert_many(vec![&row; 300]).session(&mut session).await.unwrap();
-        session.commit_transaction().await.unwrap();
-    }
-}
+/// Lets an insertion into `noise` hang with its place in the oplog taken: what is written after it has a hole before it.
+const HOLE: &str = "hangAfterCollectionInserts";
+/// A change that does not see what was read is refused at once; one that does waits for the hole to be filled.
+const LONG_ENOUGH: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_sees_what_was_read_before_it() {
-    let (database, store) = open().await;
-    database
-        .client
-        .database(&database.name)
-        .create_collection("noise")
-        .await
-        .unwrap();
+    let server = Server::replica_set().await;
+    let database = TestDatabase::on(&server.url()).await;
+    let store: Arc<dyn Store> =
+        Arc::new(eventually(|| async { MongoStore::connect(&database.url.as_str().into()).await }).await);
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
     let role = make.stored_role(&store, &acme, "Support").await;
-    let is_over = Arc::new(AtomicBool::new(false));
-    let others: Vec<_> = (0..3)
-        .map(|_| {
-            let (client, name) = (database.client.clone(), database.name.clone());
-            tokio::spawn(write_much(client, name, Arc::clone(&is_over)))
-        })
-        .collect();
+    let noise = database
+        .client
+        .database(&database.name)
+        .collection::<Document>("noise");
+    noise.insert_one(doc! {}).await.unwrap();
 
-    let revised = |revision| Role {
-        revision,
-        ..role.clone()
+    let of_noise = doc! { "collectionNS": format!("{}.noise", database.name) };
+    server
+        .admin(doc! { "configureFailPoint": HOLE, "mode": "alwaysOn", "data": of_noise })
+        .await;
+    let hanging = tokio::spawn(async move { noise.insert_one(doc! {}).await });
+    server
+        .admin(doc! { "waitForFailPoint": HOLE, "timesEntered": 1, "maxTimeMS": 10_000 })
+        .await;
+
+    let mut change = |revision| {
+        let revised = Role {
+            revision: revision + 1,
+            ..role.clone()
+        };
+        let (store, entry) = (Arc::clone(&store), make.entry(acme.id));
+        tokio::spawn(async move { store.update_role(&revised, revision, &entry).await })
     };
-    for revision in (1..).step_by(2).take(usize::try_from(TRIES).unwrap()) {
-        let entry = make.entry(acme.id);
-        let (changing, changed) = (Arc::clone(&store), revised(revision + 1));
-        let change = tokio::spawn(async move { changing.update_role(&changed, revision, &entry).await });
-        // Seen as soon as it is written, before it is acknowledged.
-        while store.roles_by_ids(&[role.id]).await.unwrap()[0].revision == revision {}
-        let entry = make.entry(acme.id);
-        store
-            .update_role(&revised(revision + 2), revision + 1, &entry)
-            .await
-            .unwrap();
-        change.await.unwrap().unwrap();
-    }
-    is_over.store(true, Ordering::Relaxed);
-    for other in others {
-        other.await.unwrap();
-    }
+    let first = change(1);
+    // Seen as soon as it is written, before it is acknowledged.
+    eventually(|| async {
+        let revision = store.roles_by_ids(&[role.id]).await.unwrap()[0].revision;
+        if revision == 2 { Ok(()) } else { Err(revision) }
+    })
+    .await;
+    let second = change(2);
+    tokio::time::sleep(LONG_ENOUGH).await;
+    assert!(!hanging.is_finished(), "there is no hole");
+    assert!(!first.is_finished(), "a change with a hole before it was acknowledged");
+
+    server
+        .admin(doc! { "configureFailPoint": HOLE, "mode": "off" })
+        .await;
+    hanging.await.unwrap().unwrap();
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
 }
