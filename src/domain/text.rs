@@ -137,6 +137,12 @@ mod tests {
         assert_eq!(line(" Ann ", 10).unwrap(), "Ann");
         assert_eq!(line("a\nb", 10), Err(TextError::Control));
         assert_eq!(line("a\u{202E}b", 10), Err(TextError::Control));
+        // In ASCII and beyond, the same.
+        for text in ["Zoe", "Zoe\u{308}"] {
+            assert_eq!(line(&format!("\t{text} "), 10).unwrap(), text.replace("e\u{308}", "ë"));
+            assert_eq!(line(&format!("{text}\u{7F}"), 10), Err(TextError::Control));
+            assert_eq!(line(text, 2), Err(TextError::TooLong { max: 2, found: 3 }));
+        }
         assert_eq!(line("abc", 2), Err(TextError::TooLong { max: 2, found: 3 }));
         assert_eq!(required_line("  ", 2), Err(TextError::Empty));
     }

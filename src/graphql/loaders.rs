@@ -156,17 +156,17 @@ type RecentKey = (AccountId, UserId, usize);
 pub struct ListedUser {
     /// The user.
     pub user: Arc<User>,
-    /// Its last sign-ins, newest first, where they came with it.
+    /// Its last sign-ins, where the list was to have them.
     pub newest: Option<NewestLogins>,
 }
 
 /// The last sign-ins of a user.
 #[derive(Debug, Clone)]
 pub struct NewestLogins {
-    /// What they were to be.
+    /// What was to be read of them.
     pub wanted: SignInsWanted,
-    /// Newest first.
-    pub events: Arc<[Arc<LoginEvent>]>,
+    /// Newest first; `None` where the caller does not see them.
+    pub events: Option<Arc<[Arc<LoginEvent>]>>,
 }
 
 /// The loaders of one request.
@@ -433,9 +433,9 @@ async fn user_pages(caller: Caller, keys: Vec<UsersKey>) -> Found<UsersKey, Page
                     .into_iter();
                 let together = |(user, events): (User, Option<Vec<LoginEvent>>)| ListedUser {
                     user: Arc::new(user),
-                    newest: events.map(|events| NewestLogins {
+                    newest: Some(NewestLogins {
                         wanted,
-                        events: events.into_iter().map(Arc::new).collect(),
+                        events: events.map(|events| events.into_iter().map(Arc::new).collect()),
                     }),
                 };
                 pages.map(|page| page.map(together)).collect()

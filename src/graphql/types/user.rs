@@ -22,7 +22,7 @@ use crate::graphql::types::{
 };
 use crate::graphql::written::Straight;
 
-/// One person; the second: its last sign-ins, where they were read with it.
+/// One person; the second: its last sign-ins, where it was read in a list with them.
 #[derive(Debug, Clone)]
 pub struct User(pub Arc<domain::user::User>, Option<NewestLogins>);
 
@@ -304,7 +304,9 @@ impl User {
     async fn recent_history(&self, ctx: &Context<'_>, request: &PageRequest) -> ApiResult<Connection<LoginEvent>> {
         let state = RequestState::of(ctx)?;
         let wanted = request.limit + 1;
-        let events = if self.has_newest(wanted, lists::asks_for_details(&[ctx.field()])) {
+        // Looked for in the selection only where it matters.
+        let came = self.1.is_some() && self.has_newest(wanted, lists::asks_for_details(&[ctx.field()]));
+        let events = if came {
             self.newest(wanted).to_vec()
         } else {
             let (account, user) = (self.0.account, self.0.id);
@@ -316,8 +318,9 @@ impl User {
 
     /// Were so many of its last sign-ins read with it, with their details if need be?
     pub(in crate::graphql) fn has_newest(&self, count: usize, details: bool) -> bool {
-        let wanted = self.1.as_ref().map(|newest| newest.wanted);
-        wanted.is_some_and(|wanted| wanted.newest >= count && wanted.details >= details)
+        self.1.as_ref().is_some_and(|newest| {
+            newest.events.is_some() && newest.wanted.newest >= count && newest.wanted.details >= details
+        })
     }
 
     /// Was it read with its last sign-in, if there is one?
@@ -327,7 +330,8 @@ impl User {
 
     /// Up to so many of its last sign-ins; none where they were not read with it.
     pub(in crate::graphql) fn newest(&self, count: usize) -> &[Arc<domain::login_event::LoginEvent>] {
-        let read = self.1.as_ref().map_or(&[][..], |newest| &newest.events);
+        let read = self.1.as_ref().and_then(|newest| newest.events.as_deref());
+        let read = read.unwrap_or_default();
         read.get(..count).unwrap_or(read)
     }
 

@@ -247,7 +247,7 @@ pub(crate) async fn is_paged_under_new_sign_ins(store: Arc<dyn Store>) {
     assert!(signing_in.await.unwrap() > 0);
 }
 
-/// A hundred users with up to sixteen sign-ins each.
+/// A hundred users with up to sixteen sign-ins each, every third of them with everything that a sign-in can have.
 async fn signed_in(store: &Arc<dyn Store>, make: &mut Maker) -> Vec<NewPerson> {
     let acme = make.stored_account(store, "acme").await;
     let mut people = Vec::new();
@@ -257,7 +257,20 @@ async fn signed_in(store: &Arc<dyn Store>, make: &mut Maker) -> Vec<NewPerson> {
             .map(|m| {
                 let outcome = make.pick(&LoginOutcome::ALL);
                 let seconds = i64::try_from(make.number() % 20).unwrap() + m;
-                make.event(&user, seconds, outcome)
+                let event = make.event(&user, seconds, outcome);
+                if m % 3 > 0 {
+                    return event;
+                }
+                LoginEvent {
+                    origin: full_origin(),
+                    detail: Some("data 52e, v4563".to_owned()),
+                    attempts: 3,
+                    impersonator: Some(Impersonator {
+                        user: UserId::from_uuid(make.uuid()),
+                        name: "root@system".to_owned(),
+                    }),
+                    ..event
+                }
             })
             .collect();
         let last_login = events

@@ -42,10 +42,11 @@ fn filter(filter: &LoginEventFilter) -> Result<Filter> {
 /// The sign-ins that a user's document carries.
 struct RecentDocument {
     id: Id,
+    account: Id,
     recent: Recent,
 }
 
-from_document!(RecentDocument { id: "_id" } or default { recent: "recent" });
+from_document!(RecentDocument { id: "_id", account: "account" } or default { recent: "recent" });
 deserialize!(RecentDocument);
 
 impl MongoStore {
@@ -55,10 +56,27 @@ impl MongoStore {
         let carrying = self.users.clone_with_type::<RecentDocument>();
         let finding = carrying
             .find(doc! { "_id": { "$in": array(users) } })
-            .projection(doc! { "recent": 1 })
+            .projection(doc! { "account": 1, "recent": 1 })
             .batch_size(u32::try_from(users.len() + 1).unwrap_or(u32::MAX))
             .max_time(READ_LIMIT);
         bounded(READ_LIMIT, async { Ok(finding.await?.try_collect().await?) }).await
+    }
+
+    /// Makes carried sign-ins whole. Those that the history has no more go.
+    pub(super) async fn add_details(&self, mut carried: Vec<&mut Vec<LoginEvent>>) -> Result<()> {
+        let ids: Vec<LoginEventId> = carried
+            .iter()
+            .flat_map(|events| events.iter().map(|event| event.id))
+            .collect();
+        let whole = self.login_events_by_ids(&ids).await?;
+        let whole: HashMap<LoginEventId, LoginEvent> = whole.into_iter().map(|event| (event.id, event)).collect();
+        for events in &mut carried {
+            **events = events
+                .iter()
+                .filter_map(|event| whole.get(&event.id).cloned())
+                .collect();
+        }
+        Ok(())
     }
 
     /// The newest sign-ins of each user from the history itself.
@@ -136,12 +154,14 @@ impl HistoryStore for MongoStore {
             details: true,
             last_login: false,
         };
+        let mut read = Vec::with_capacity(carried.len());
         for document in carried {
-            let events = document.recent.read(newest)?;
-            if !events.is_empty() {
-                found.insert(document.id.into(), events);
-            }
+            let (account, user) = (document.account.into(), document.id.into());
+            read.push((user, document.recent.read(account, user, newest)?));
         }
+        self.add_details(read.iter_mut().map(|(_, events)| events).collect())
+            .await?;
+        found.extend(read.into_iter().filter(|(_, events)| !events.is_empty()));
         Ok(found)
     }
 }

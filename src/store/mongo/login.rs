@@ -9,9 +9,9 @@ use mongodb::ClientSession;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc, serialize_to_bson};
 use mongodb::options::ReturnDocument;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::documents::{AccountDocument, At, EventDocument, Id, SessionDocument, UserDocument};
+use super::documents::{AccountDocument, At, CarriedDocument, EventDocument, Id, SessionDocument, UserDocument};
 use super::error::is_upsert_race;
 use super::indexes::collections;
 use super::lists::stored;
@@ -59,25 +59,37 @@ fn attempts_id(key: &LimitKey, window_start: Timestamp) -> Bson {
     })
 }
 
-pub(super) fn event_bson(event: &LoginEvent) -> Result<Bson> {
-    serialize_to_bson(&EventDocument::from(event))
-        .map_err(|e| StoreError::Corrupt(format!("the sign-in cannot be written: {e}")))
+fn written(document: &impl Serialize) -> Result<Bson> {
+    serialize_to_bson(document).map_err(|e| StoreError::Corrupt(format!("the sign-in cannot be written: {e}")))
 }
 
-/// A user's carried sign-ins with this one among them, newest first.
-pub(super) fn carry(event: &Bson) -> Document {
-    let with = doc! { "$concatArrays": [[{ "$literal": event }], { "$ifNull": ["$recent", []] }] };
+/// The value for a user's carried sign-ins with these among them, newest first; `others` is what it carries else.
+pub(super) fn carry(events: &[LoginEvent], others: Document) -> Result<Document> {
+    let carried = events.iter().map(|event| written(&CarriedDocument::from(event)));
+    let carried = carried.collect::<Result<Vec<_>>>()?;
+    let with = doc! { "$concatArrays": [{ "$literal": carried }, others] };
     let sorted = doc! { "$sortArray": { "input": with, "sortBy": { "at": -1, "_id": -1 } } };
-    doc! { "$slice": [sorted, stored(RECENT)] }
+    Ok(doc! { "$slice": [sorted, stored(RECENT)] })
+}
+
+/// The same with this one among all that it carries.
+pub(super) fn carry_too(event: &LoginEvent) -> Result<Document> {
+    carry(std::slice::from_ref(event), carried())
+}
+
+/// What a user carries.
+pub(super) fn carried() -> Document {
+    doc! { "$ifNull": ["$recent", []] }
 }
 
 /// The later of a user's last sign-in and this one: several may be recorded in another order than they happened in.
-pub(super) fn last(event: &LoginEvent, written: &Bson) -> Document {
+pub(super) fn last(event: &LoginEvent) -> Result<Document> {
+    let written = written(&EventDocument::from(event))?;
     let later = doc! { "$gt": [
         [At(event.at), Id::from(event.id)],
         ["$last_login.at", "$last_login._id"],
     ] };
-    doc! { "$cond": [later, { "$literal": written }, "$last_login"] }
+    Ok(doc! { "$cond": [later, { "$literal": written }, "$last_login"] })
 }
 
 impl MongoStore {
@@ -129,10 +141,9 @@ impl MongoStore {
         // Last, as others may be waiting for this document: a process that is killed holds it until the server gives the
         // transaction up, a minute later.
         if let Some(user) = event.user {
-            let written = event_bson(event)?;
-            fields.insert("recent", carry(&written));
+            fields.insert("recent", carry_too(event)?);
             if event.outcome == LoginOutcome::Success {
-                fields.insert("last_login", last(event, &written));
+                fields.insert("last_login", last(event)?);
             }
             let mut filter = doc! { "_id": Id::from(user), "account": Id::from(event.account) };
             if let Some(opened) = &record.opened {
@@ -265,7 +276,7 @@ impl LoginStore for MongoStore {
         let event = &flood.event;
         self.quiet_transaction((self, event), |session, (store, event)| {
             Box::pin(async move {
-                let Bson::Document(mut first) = event_bson(event)? else {
+                let Bson::Document(mut first) = written(&EventDocument::from(*event))? else {
                     return Err(StoreError::Corrupt("a sign-in is a document".to_owned()).into());
                 };
                 first.remove("_id");
@@ -288,7 +299,7 @@ impl LoginStore for MongoStore {
                 let user = doc! { "_id": Id::from(user), "account": account };
                 round_trip("update");
                 if counted.upserted_id.is_some() {
-                    let carried = vec![doc! { "$set": { "recent": carry(&event_bson(event)?) } }];
+                    let carried = vec![doc! { "$set": { "recent": carry_too(event)? } }];
                     store.users.update_one(user, carried).session(&mut *session).await?;
                 } else {
                     let mut user = user;

@@ -19,7 +19,7 @@ use super::documents::{
 };
 use super::keyset::NEWEST_FIRST;
 use super::lists::{Filter, stored};
-use super::login::event_bson;
+use super::login::{carried, carry, last as later};
 use super::transaction::{Halt, INTENT_LIMIT, bounded};
 use super::{MongoStore, round_trip};
 use crate::domain::audit::AuditEntry;
@@ -304,16 +304,13 @@ impl MongoStore {
 /// A user's update that carries these sign-ins, the newest first, and knows the last success.
 fn carrying(user: UserId, events: &[LoginEvent], last: Option<&LoginEvent>) -> Result<Document> {
     let ids: Vec<Id> = events.iter().map(|event| event.id.into()).collect();
-    let written = events.iter().map(event_bson).collect::<Result<Vec<_>>>()?;
     let others = doc! { "$filter": {
-        "input": { "$ifNull": ["$recent", []] },
+        "input": carried(),
         "cond": { "$not": { "$in": ["$$this._id", array(&ids)] } },
     } };
-    let with = doc! { "$concatArrays": [{ "$literal": written }, others] };
-    let sorted = doc! { "$sortArray": { "input": with, "sortBy": { "at": -1, "_id": -1 } } };
-    let mut fields = doc! { "recent": { "$slice": [sorted, stored(RECENT)] } };
+    let mut fields = doc! { "recent": carry(events, others)? };
     if let Some(event) = last {
-        fields.insert("last_login", super::login::last(event, &event_bson(event)?));
+        fields.insert("last_login", later(event)?);
     }
     let account = events.first().map(|event| Id::from(event.account));
     let mut query = doc! { "_id": Id::from(user) };

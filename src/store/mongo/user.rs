@@ -396,10 +396,16 @@ impl UserStore for MongoStore {
         let fields = Fields::Only(USER_LISTED.into_iter().chain(last_login).collect());
         let pages: Vec<Page<UserDocument>> = self.pages(&self.users, fields, order(by), &filters, page).await?;
         let with_logins = |user: UserDocument| {
-            let events = user.recent.read(newest)?;
+            let events = user.recent.read(user.account.into(), user.id.into(), newest)?;
             Ok((user.into(), events))
         };
-        pages.into_iter().map(|page| page.try_map(with_logins)).collect()
+        let pages = pages.into_iter().map(|page| page.try_map(with_logins));
+        let mut pages: Vec<Page<UserWithLogins>> = pages.collect::<Result<_>>()?;
+        if newest.details {
+            let users = pages.iter_mut().flat_map(|page| &mut page.items);
+            self.add_details(users.map(|(_, events)| events).collect()).await?;
+        }
+        Ok(pages)
     }
 
     async fn count_users(&self, filters: &[UserFilter]) -> Result<Vec<u64>> {

@@ -14,7 +14,7 @@ mod token;
 mod user;
 
 pub(super) use audit::AuditDocument;
-pub(super) use event::{EventDocument, Recent};
+pub(super) use event::{CarriedDocument, EventDocument, Recent};
 pub(super) use mail::{AccessLinkDocument, MailDocument, MarkDocument};
 pub(super) use session::SessionDocument;
 pub(super) use tenancy::{AccountDocument, GroupDocument, RoleDocument};
@@ -229,6 +229,18 @@ pub(super) struct OriginDocument {
     device: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
+}
+
+impl OriginDocument {
+    /// As users carry it: see [`Newest::details`](crate::store::Newest::details).
+    fn without_details(self) -> Self {
+        Self {
+            operating_system: None,
+            device: None,
+            user_agent: None,
+            ..self
+        }
+    }
 }
 
 impl From<&EventOrigin> for OriginDocument {

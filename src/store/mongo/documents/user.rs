@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mongodb::bson::RawBsonRef;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::raw::{FromBson, Wrong, deserialize, from_document};
 use super::{At, EventDocument, Id, Recent};
@@ -54,7 +54,7 @@ pub(in super::super) const USER_LAST_LOGIN: &str = "last_login";
 pub(in super::super) struct UserDocument {
     #[serde(rename = "_id")]
     pub(in super::super) id: Id,
-    account: Id,
+    pub(in super::super) account: Id,
     login: Login,
     first_name: String,
     first_name_fold: String,
@@ -127,7 +127,7 @@ from_document!(UserDocument {
 deserialize!(UserDocument);
 
 /// [`Credentials`].
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize)]
 pub(in super::super) struct PasswordDocument {
     hash: Option<String>,
     history: Vec<String>,
@@ -171,6 +171,7 @@ impl From<PasswordDocument> for Credentials {
 }
 
 from_document!(PasswordDocument {} or default { hash: "hash", history: "history" });
+deserialize!(PasswordDocument);
 
 /// [`DirectoryLink`].
 #[derive(Debug, Clone, Serialize)]
@@ -353,5 +354,37 @@ impl From<UserDocument> for User {
             updated_at: user.updated_at.into(),
             revision: user.revision,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::serialize_to_document;
+
+    use super::*;
+    use crate::domain::ids::AccountId;
+    use crate::store::contract::sample::Maker;
+
+    /// What is there to search and to sort by, and what is asked for by itself.
+    const UNLISTED: [&str; 5] = [
+        "first_name_fold",
+        "last_name_fold",
+        "email_fold",
+        "wants",
+        USER_LAST_LOGIN,
+    ];
+
+    #[test]
+    fn a_list_reads_all_of_a_user() {
+        let mut make = Maker::default();
+        let account = AccountId::from_uuid(make.uuid());
+        let document = serialize_to_document(&UserDocument::from(&make.user(account, "ann"))).unwrap();
+        let mut written: Vec<&str> = document.keys().map(String::as_str).collect();
+        // Absent where there are none.
+        written.push("recent");
+        let mut read = [&USER_LISTED[..], &UNLISTED].concat();
+        written.sort_unstable();
+        read.sort_unstable();
+        assert_eq!(written, read);
     }
 }

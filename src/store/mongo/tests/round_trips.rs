@@ -7,7 +7,7 @@ use crate::domain::page::{PageRequest, Take};
 use crate::domain::query::{Direction, LoginEventFilter, UserFilter, UserOrder, UserOrderField};
 use crate::domain::user::{Email, User};
 use crate::store::contract::sample::{MINUTE, Maker, at, key, token};
-use crate::store::{FailureCount, Failures, NewPerson, Reservation, Store};
+use crate::store::{FailureCount, Failures, NewPerson, Newest, Reservation, Store};
 
 /// Two hundred people with three sign-ins each; every other one has an address.
 async fn people(store: &std::sync::Arc<dyn Store>, make: &mut Maker) -> Vec<User> {
@@ -105,6 +105,30 @@ async fn pages_of_what_may_be_null_take_a_second_one_only_at_the_seam() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn users_come_with_their_sign_ins_at_once_and_take_a_second_one_for_details() {
+    let (_database, store) = open().await;
+    let users = people(&store, &mut Maker::default()).await;
+    let filter = UserFilter {
+        account: Some(users[0].account),
+        ..UserFilter::default()
+    };
+    let page = PageRequest::first(50);
+    for (details, expected) in [(false, 1), (true, 2)] {
+        let newest = Newest {
+            limit: 2,
+            not_before: at(-1000),
+            details,
+            last_login: true,
+        };
+        let listing = store.users_with_logins(std::slice::from_ref(&filter), UserOrder::DEFAULT, &page, newest);
+        let (pages, asked) = round_trips(listing).await;
+        let pages = pages.unwrap();
+        assert_eq!((pages[0].items.len(), asked), (50, expected));
+        assert!(pages[0].items.iter().all(|(_, events)| events.len() == 2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_hot_paths_take_one() {
     let (_database, store) = open().await;
     let mut make = Maker::default();
@@ -142,7 +166,11 @@ async fn the_hot_paths_take_one() {
     );
     let ids: Vec<_> = users.iter().map(|user| user.id).collect();
     let (recent, asked) = round_trips(store.recent_login_events(&ids, 5, at(-1000))).await;
-    assert_eq!((recent.unwrap().len(), asked), (200, 1));
+    assert_eq!(
+        (recent.unwrap().len(), asked),
+        (200, 2),
+        "users carry them without their details"
+    );
     let (recent, asked) = round_trips(store.recent_login_events(&ids, 50, at(-1000))).await;
     assert_eq!((recent.unwrap().len(), asked), (200, 1));
     let (found, asked) = round_trips(store.users_by_ids(&ids)).await;

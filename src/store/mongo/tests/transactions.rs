@@ -25,10 +25,7 @@ async fn a_change_sees_what_was_read_before_it() {
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
     let role = make.stored_role(&store, &acme, "Support").await;
-    let noise = database
-        .client
-        .database(&database.name)
-        .collection::<Document>("noise");
+    let noise = database.client.database(&database.name).collection::<Document>("noise");
     noise.insert_one(doc! {}).await.unwrap();
 
     let of_noise = doc! { "collectionNS": format!("{}.noise", database.name) };
@@ -60,9 +57,7 @@ async fn a_change_sees_what_was_read_before_it() {
     assert!(!hanging.is_finished(), "there is no hole");
     assert!(!first.is_finished(), "a change with a hole before it was acknowledged");
 
-    server
-        .admin(doc! { "configureFailPoint": HOLE, "mode": "off" })
-        .await;
+    server.admin(doc! { "configureFailPoint": HOLE, "mode": "off" }).await;
     hanging.await.unwrap().unwrap();
     first.await.unwrap().unwrap();
     second.await.unwrap().unwrap();
