@@ -262,19 +262,36 @@ impl User {
     /// Its roles, each once, in the order granted.
     #[must_use]
     pub fn roles(&self) -> Vec<RoleId> {
-        distinct(self.grants.iter().filter_map(|g| match g.target {
+        self.each_role().collect()
+    }
+
+    /// The same one by one.
+    pub fn each_role(&self) -> impl Iterator<Item = RoleId> {
+        self.targets().filter_map(|target| match target {
             GrantTarget::Role(id) => Some(id),
             GrantTarget::Group(_) | GrantTarget::Master => None,
-        }))
+        })
     }
 
     /// Its groups, each once, in the order granted.
     #[must_use]
     pub fn groups(&self) -> Vec<GroupId> {
-        distinct(self.grants.iter().filter_map(|g| match g.target {
+        self.each_group().collect()
+    }
+
+    /// The same one by one.
+    pub fn each_group(&self) -> impl Iterator<Item = GroupId> {
+        self.targets().filter_map(|target| match target {
             GrantTarget::Group(id) => Some(id),
             GrantTarget::Role(_) | GrantTarget::Master => None,
-        }))
+        })
+    }
+
+    /// What it was granted, each once. Grants are few (tens): looking through those before is cheaper than hashing.
+    fn targets(&self) -> impl Iterator<Item = GrantTarget> {
+        let grants = self.grants.iter().enumerate();
+        let first = grants.filter(|(n, grant)| self.grants.iter().take(*n).all(|g| g.target != grant.target));
+        first.map(|(_, grant)| grant.target)
     }
 
     /// Takes the grants away that do not stay. Whoever is in no group for that reason is in `main` then, as of `at`: nobody
@@ -315,17 +332,6 @@ impl User {
     pub fn is_active_master(&self) -> bool {
         self.status == UserStatus::Active && self.is_master()
     }
-}
-
-/// Grants are few (tens): looking through what was kept is cheaper than hashing.
-fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut kept = Vec::new();
-    for item in items {
-        if !kept.contains(&item) {
-            kept.push(item);
-        }
-    }
-    kept
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(super) use json::answer;
 pub(super) use user::newest_asked_for;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_graphql::indexmap::IndexMap;
@@ -154,8 +154,8 @@ pub struct Loaded {
     caller: Caller,
     now: Timestamp,
     total: u64,
-    roles: HashMap<RoleId, Arc<Role>>,
-    groups: HashMap<GroupId, Arc<Group>>,
+    roles: BTreeMap<RoleId, Arc<Role>>,
+    groups: BTreeMap<GroupId, Arc<Group>>,
 }
 
 impl Loaded {
@@ -176,11 +176,11 @@ impl Loaded {
         }
         let total = async { if needs.total { list.count(state).await } else { Ok(0) } };
         let roles = async {
-            let ids = users.iter().filter(|_| needs.roles).flat_map(|user| user.0.roles());
+            let ids = users.iter().filter(|_| needs.roles).flat_map(|user| user.0.each_role());
             state.loaders.roles(distinct(ids)).await
         };
         let groups = async {
-            let ids = users.iter().filter(|_| needs.groups).flat_map(|user| user.0.groups());
+            let ids = users.iter().filter(|_| needs.groups).flat_map(|user| user.0.each_group());
             state.loaders.groups(distinct(ids)).await
         };
         let (total, roles, groups) = futures_util::try_join!(total, roles, groups).ok()?;
@@ -203,11 +203,11 @@ impl Loaded {
     }
 
     fn roles_of(&self, user: &User) -> impl Iterator<Item = &Arc<Role>> {
-        user.0.roles().into_iter().filter_map(|id| self.roles.get(&id))
+        user.0.each_role().filter_map(|id| self.roles.get(&id))
     }
 
     fn groups_of(&self, user: &User) -> impl Iterator<Item = &Arc<Group>> {
-        user.0.groups().into_iter().filter_map(|id| self.groups.get(&id))
+        user.0.each_group().filter_map(|id| self.groups.get(&id))
     }
 }
 
