@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +76,7 @@ pub struct EventOrigin {
     /// Where that address is.
     pub location: Option<Location>,
     /// Browser and version ("Firefox 140").
-    pub browser: Option<String>,
+    pub browser: Option<CompactString>,
     /// Operating system and version.
     pub operating_system: Option<String>,
     /// Kind or model of the device.

@@ -111,7 +111,7 @@ fn event_origin(origin: Origin) -> EventOrigin {
     EventOrigin {
         ip,
         location,
-        browser: client.browser,
+        browser: client.browser.map(Into::into),
         operating_system: client.operating_system,
         device: client.device,
         user_agent: client.user_agent,

@@ -197,13 +197,13 @@ impl Writer {
             let parts: Vec<&str> = location.city.as_deref().into_iter().chain(country).collect();
             (!parts.is_empty()).then(|| clean_line(&parts.join(", "), MAX_NAME))
         });
-        let line = |text: &Option<String>| text.as_ref().map(|text| clean_line(text, MAX_NAME));
+        let line = |text: Option<&str>| text.map(|text| clean_line(text, MAX_NAME));
         context! {
             ip => origin.ip.to_string(),
             place => place,
-            browser => line(&origin.browser),
-            system => line(&origin.operating_system),
-            device => line(&origin.device),
+            browser => line(origin.browser.as_deref()),
+            system => line(origin.operating_system.as_deref()),
+            device => line(origin.device.as_deref()),
         }
     }
 

@@ -258,13 +258,13 @@ fn origin() -> EventOrigin {
     EventOrigin {
         ip: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)),
         location: Some(Location {
-            country: Some("Latvia".to_owned()),
-            country_code: Some("LV".to_owned()),
-            city: Some("Riga".to_owned()),
+            country: Some("Latvia".into()),
+            country_code: Some("LV".into()),
+            city: Some("Riga".into()),
             latitude: Some(56.95),
             longitude: Some(24.11),
         }),
-        browser: Some("Firefox 140".to_owned()),
+        browser: Some("Firefox 140".into()),
         operating_system: Some("Windows 11".to_owned()),
         device: Some("PC".to_owned()),
         user_agent: None,

@@ -170,9 +170,9 @@ impl Record<'_> {
             .and_then(|degrees| degrees.within(180.0));
 
         let location = Location {
-            country,
-            country_code,
-            city,
+            country: country.map(Into::into),
+            country_code: country_code.map(Into::into),
+            city: city.map(Into::into),
             latitude,
             longitude,
         };

@@ -157,9 +157,9 @@ impl From<domain::location::Location> for Location {
             longitude,
         } = location;
         Self {
-            country,
-            country_code,
-            city,
+            country: country.map(Into::into),
+            country_code: country_code.map(Into::into),
+            city: city.map(Into::into),
             latitude,
             longitude,
         }

@@ -180,7 +180,10 @@ impl Loaded {
             state.loaders.roles(distinct(ids)).await
         };
         let groups = async {
-            let ids = users.iter().filter(|_| needs.groups).flat_map(|user| user.0.each_group());
+            let ids = users
+                .iter()
+                .filter(|_| needs.groups)
+                .flat_map(|user| user.0.each_group());
             state.loaders.groups(distinct(ids)).await
         };
         let (total, roles, groups) = futures_util::try_join!(total, roles, groups).ok()?;

@@ -58,7 +58,11 @@ impl Query {
     }
 
     async fn browser(&self, ctx: &Context<'_>) -> Option<String> {
-        ctx.data_unchecked::<RequestContext>().origin.browser.clone()
+        ctx.data_unchecked::<RequestContext>()
+            .origin
+            .browser
+            .as_deref()
+            .map(str::to_owned)
     }
 
     async fn may_set_cookie(&self, ctx: &Context<'_>) -> bool {

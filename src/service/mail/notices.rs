@@ -264,9 +264,9 @@ mod tests {
 
     fn from(browser: &str, country: Option<&str>) -> EventOrigin {
         EventOrigin {
-            browser: Some(browser.to_owned()),
+            browser: Some(browser.into()),
             location: country.map(|code| Location {
-                country_code: Some(code.to_owned()),
+                country_code: Some(code.into()),
                 ..Location::default()
             }),
             ..testing::origin()

@@ -225,13 +225,13 @@ impl People {
         EventOrigin {
             ip,
             location: Some(Location {
-                country: Some(country.to_owned()),
-                country_code: Some(code.to_owned()),
-                city: Some(city.to_owned()),
+                country: Some(country.into()),
+                country_code: Some(code.into()),
+                city: Some(city.into()),
                 latitude: Some(latitude),
                 longitude: Some(longitude),
             }),
-            browser: Some(browser.to_owned()),
+            browser: Some(browser.into()),
             operating_system: Some(system.to_owned()),
             device: device.map(str::to_owned),
             user_agent: Some(user_agent.to_owned()),

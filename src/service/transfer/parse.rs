@@ -438,7 +438,7 @@ fn login(mut fields: Fields) -> Result<LoginLine, String> {
             origin: EventOrigin {
                 ip: ip?,
                 location,
-                browser,
+                browser: browser.map(Into::into),
                 operating_system,
                 device,
                 user_agent,
@@ -456,9 +456,9 @@ fn location(fields: &mut Fields) -> Option<Location> {
     let mut text = |name| fields.optional(name, |text| line(text, MAX_SHORT)).flatten();
     let (country, country_code, city) = (text("country"), text("countryCode"), text("city"));
     Some(Location {
-        country,
-        country_code,
-        city,
+        country: country.map(Into::into),
+        country_code: country_code.map(Into::into),
+        city: city.map(Into::into),
         latitude: fields.degrees("latitude", 90.0),
         longitude: fields.degrees("longitude", 180.0),
     })

@@ -310,7 +310,7 @@ pub(crate) async fn tell_from_which_countries_people_signed_in(store: Arc<dyn St
     let [ann, zoe] = [make.user(acme.id, "ann"), make.user(blue.id, "zoe")];
     let from = |code: Option<&str>| EventOrigin {
         location: Some(Location {
-            country_code: code.map(str::to_owned),
+            country_code: code.map(Into::into),
             ..Location::default()
         }),
         ..full_origin()

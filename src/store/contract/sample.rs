@@ -74,13 +74,13 @@ pub(crate) fn full_origin() -> EventOrigin {
     EventOrigin {
         ip: "2001:db8::7".parse().unwrap(),
         location: Some(Location {
-            country: Some("Côte d'Ivoire".to_owned()),
-            country_code: Some("CI".to_owned()),
+            country: Some("Côte d'Ivoire".into()),
+            country_code: Some("CI".into()),
             city: None,
             latitude: Some(5.3411),
             longitude: Some(-4.0281),
         }),
-        browser: Some("Firefox 140".to_owned()),
+        browser: Some("Firefox 140".into()),
         operating_system: Some("Linux".to_owned()),
         device: Some("Desktop".to_owned()),
         user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned()),

@@ -6,7 +6,7 @@
 
 use futures_util::TryStreamExt;
 use mongodb::Collection;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{self, Bson, Document, RawBsonRef, deserialize_from_slice, doc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -322,7 +322,18 @@ impl MongoStore {
         if let Some(sort) = sort {
             finding = finding.sort(sort);
         }
-        bounded(READ_LIMIT, async { Ok(finding.await?.try_collect().await?) }).await
+        bounded(READ_LIMIT, async {
+            // Read from the answer itself: the driver's cursor would copy each document first.
+            let mut answers = finding.batch().await?;
+            let mut found = Vec::new();
+            while let Some(answer) = answers.try_next().await? {
+                for document in answer.doc_slices()? {
+                    found.push(read(document)?);
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// One aggregation with about `expected` results.
@@ -343,6 +354,17 @@ impl MongoStore {
             .max_time(READ_LIMIT)
             .with_type::<R>();
         bounded(READ_LIMIT, async { Ok(aggregating.await?.try_collect().await?) }).await
+    }
+}
+
+/// One document of an answer.
+fn read<D: DeserializeOwned>(document: bson::error::Result<RawBsonRef<'_>>) -> mongodb::error::Result<D> {
+    match document? {
+        RawBsonRef::Document(document) => Ok(deserialize_from_slice(document.as_bytes())?),
+        other => Err(mongodb::error::Error::custom(format!(
+            "a document was expected, not {:?}",
+            other.element_type()
+        ))),
     }
 }
 

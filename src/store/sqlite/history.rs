@@ -42,7 +42,7 @@ pub(super) fn insert(connection: &Connection, event: &LoginEvent) -> Result<()> 
             Name(event.method),
             event.origin.ip.to_string(),
             opt_json(event.origin.location.as_ref())?,
-            event.origin.browser,
+            event.origin.browser.as_deref(),
             event.origin.operating_system,
             event.origin.device,
             event.origin.user_agent,

@@ -341,7 +341,7 @@ pub(super) fn login_event(row: &mut Columns<'_>) -> Result<LoginEvent> {
         origin: EventOrigin {
             ip: row.ip()?,
             location: row.opt_json()?,
-            browser: row.get()?,
+            browser: row.get::<Option<String>>()?.map(Into::into),
             operating_system: row.get()?,
             device: row.get()?,
             user_agent: row.get()?,

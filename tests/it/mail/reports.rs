@@ -152,7 +152,7 @@ impl Office {
             origin: EventOrigin {
                 ip: "192.0.2.7".parse().unwrap(),
                 location: Some(Location {
-                    country_code: Some(country.to_owned()),
+                    country_code: Some(country.into()),
                     ..Location::default()
                 }),
                 browser: None,

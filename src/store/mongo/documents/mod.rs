@@ -23,6 +23,7 @@ pub(super) use user::{PasswordDocument, USER_HIDDEN, USER_LAST_LOGIN, USER_LISTE
 
 use std::net::IpAddr;
 
+use compact_str::CompactString;
 use jiff::Timestamp;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, RawBsonRef, serialize_to_bson};
@@ -222,7 +223,7 @@ pub(super) struct OriginDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     location: Option<Location>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    browser: Option<String>,
+    browser: Option<CompactString>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     operating_system: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

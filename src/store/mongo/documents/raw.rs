@@ -7,6 +7,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use compact_str::CompactString;
 use mongodb::bson::error::Error;
 use mongodb::bson::raw::RawElement;
 use mongodb::bson::spec::BinarySubtype;
@@ -161,6 +162,12 @@ impl<T: FromBson> FromBson for Vec<T> {
 impl FromBson for String {
     fn from_bson(value: RawBsonRef<'_>) -> Result<Self, Wrong> {
         text(value).map(str::to_owned)
+    }
+}
+
+impl FromBson for CompactString {
+    fn from_bson(value: RawBsonRef<'_>) -> Result<Self, Wrong> {
+        text(value).map(Self::from)
     }
 }
 
