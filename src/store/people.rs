@@ -115,7 +115,7 @@ pub trait UserStore {
     /// A page for each filter.
     async fn users(&self, filters: &[UserFilter], order: UserOrder, page: &PageRequest) -> Result<Vec<Page<User>>>;
 
-    /// The same with the newest sign-ins of each of these users, in one round trip.
+    /// The same with the newest sign-ins of each of these users, in no more round trips; their details may take one more.
     async fn users_with_logins(
         &self,
         filters: &[UserFilter],

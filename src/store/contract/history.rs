@@ -10,7 +10,7 @@ use crate::domain::login_event::{Impersonator, LoginEvent, LoginMethod, LoginOut
 use crate::domain::page::{PageRequest, Take};
 use crate::domain::query::{Direction, LoginEventFilter, UserFilter, UserOrder, login_event_position};
 use crate::domain::user::User;
-use crate::store::{Failures, Flood, LoginCounts, LoginRecord, NewPerson, Newest, Store, UserWithLogins};
+use crate::store::{Failures, Flood, LoginCounts, LoginRecord, NewPerson, Newest, RECENT, Store, UserWithLogins};
 
 pub(crate) async fn reads_back_whole(store: Arc<dyn Store>) {
     let mut make = Maker::default();
@@ -361,6 +361,33 @@ pub(crate) async fn comes_with_a_page_of_users(store: Arc<dyn Store>) {
     );
 }
 
+/// The sign-ins that come with this user in a list are those of the history, but for their details.
+pub(super) async fn check_listed(store: &Arc<dyn Store>, user: &User) {
+    let filters = [UserFilter {
+        account: Some(user.account),
+        login: Some(user.login.to_string()),
+        ..UserFilter::default()
+    }];
+    let (order, page) = (UserOrder::DEFAULT, PageRequest::first(1));
+    let newest = Newest {
+        limit: RECENT,
+        not_before: at(-1000),
+        details: false,
+        last_login: true,
+    };
+    let mut pages = store.users_with_logins(&filters, order, &page, newest).await.unwrap();
+    let (listed, events) = pages.remove(0).items.remove(0);
+    let of_user = LoginEventFilter {
+        account: Some(user.account),
+        user: Some(user.id),
+        ..LoginEventFilter::default()
+    };
+    let history = store.login_events(&[of_user], &PageRequest::first(RECENT)).await;
+    let (_, expected) = without_details((listed, history.unwrap().remove(0).items));
+    assert!(!expected.is_empty());
+    assert_eq!(events, expected);
+}
+
 /// A user's newest sign-ins as a list gives them that shows no details and no last sign-in.
 fn without_details((mut user, mut events): UserWithLogins) -> UserWithLogins {
     user.last_login = None;
@@ -446,6 +473,7 @@ pub(crate) async fn adds_up_floods(store: Arc<dyn Store>) {
     assert_eq!(all.items, [of_nobody, of_ann.clone(), record.event.clone()]);
     let recent = store.recent_login_events(&[ann.id], 5, at(0)).await.unwrap();
     assert_eq!(recent[&ann.id], [of_ann, record.event.clone()]);
+    check_listed(&store, &ann).await;
     let user = store.users_by_ids(&[ann.id]).await.unwrap().remove(0);
     assert_eq!(
         user,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::history::check_listed;
 use super::outbox::{change, link, stored};
 use super::sample::{MINUTE, Maker, at, audited, key, password, reload, token};
 use crate::domain::account::Account;
@@ -248,6 +249,7 @@ pub(crate) async fn are_redeemed_with_everything(store: Arc<dyn Store>) {
     let recent = store.recent_login_events(&[ann.id], 1, at(0)).await.unwrap();
     let event = std::slice::from_ref(&redemption.event);
     assert_eq!(recent[&ann.id], event);
+    check_listed(&store, &ann).await;
     assert_eq!(store.login_events_by_ids(&[redemption.event.id]).await.unwrap(), event);
     let locks = store.locks(&[own, others], at(20)).await.unwrap();
     assert_eq!((locks[0], locks[1].is_some()), (None, true));

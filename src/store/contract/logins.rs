@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::history::check_listed;
 use super::sample::{MINUTE, Maker, at, key, password, reload, token};
 use crate::domain::account::AccountName;
 use crate::domain::ids::UserId;
@@ -171,6 +172,7 @@ pub(crate) async fn keep_the_newest_as_the_last(store: Arc<dyn Store>) {
     assert_eq!(reload(&store, &ann).await.last_login, Some(newest.event.clone()));
     let recent = store.recent_login_events(&[ann.id], 10, at(0)).await.unwrap();
     assert_eq!(recent[&ann.id], [refusal.event, newest.event, earlier.event]);
+    check_listed(&store, &ann).await;
 }
 
 pub(crate) async fn lose_none_to_concurrency(store: Arc<dyn Store>) {
@@ -204,6 +206,7 @@ pub(crate) async fn lose_none_to_concurrency(store: Arc<dyn Store>) {
     let recent = store.recent_login_events(&[ann.id], 10, at(0)).await.unwrap();
     let newest: Vec<_> = records[30..].iter().rev().map(|r| r.event.clone()).collect();
     assert_eq!(recent[&ann.id], newest);
+    check_listed(&store, &ann).await;
 }
 
 pub(crate) async fn record_a_refusal_without_a_session(store: Arc<dyn Store>) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::history::check_listed;
 use super::sample::{Maker, at, audited, grant, reload, token};
 use crate::domain::credentials::TokenHash;
 use crate::domain::grant::GrantTarget;
@@ -251,6 +252,7 @@ pub(crate) async fn are_opened_for_somebody_else(store: Arc<dyn Store>) {
     assert_eq!(identity.user.last_login, Some(own.event));
     let recent = store.recent_login_events(&[ann.id], 1, at(0)).await.unwrap();
     assert_eq!(recent[&ann.id], [record.event.clone()]);
+    check_listed(&store, &ann).await;
     assert_eq!(reload(&store, &ann).await.revision, ann.revision);
     assert_eq!(audited(&store).await, before + 1);
 

@@ -15,6 +15,7 @@ use crate::domain::login_event::LoginOutcome;
 use crate::domain::mail::{Mail, ReportKind, Subscription};
 use crate::domain::token::ApiToken;
 use crate::domain::user::{DirectoryLink, DisabledBy, Email, User, UserStatus};
+use crate::store::contract::history::check_listed;
 use crate::store::contract::outbox::link;
 use crate::store::contract::sample::{Maker, at, audited, full_origin, grant, password, reload, token};
 use crate::store::transfer::{Kind, Record, StoredUser};
@@ -387,6 +388,8 @@ pub(crate) async fn let_users_follow_their_history(store: Arc<dyn Store>) {
         assert_eq!(times, expected);
         assert_eq!(recent[&bob.id].len(), 10);
         assert!(!recent.contains_key(&eve.id));
+        check_listed(&store, &ann).await;
+        check_listed(&store, &bob).await;
     }
     let (now_ann, now_bob) = (reload(&store, &ann).await, reload(&store, &bob).await);
     assert_eq!(now_ann.last_login.as_ref().map(|event| event.at), Some(at(14)));
@@ -404,4 +407,11 @@ pub(crate) async fn let_users_follow_their_history(store: Arc<dyn Store>) {
         .unwrap();
     store.settle_logins(&users).await.unwrap();
     assert_eq!(reload(&store, &ann).await.last_login, Some(sign_in.event));
+    // What is gone takes nobody's place among the newest.
+    for limit in [1, 10] {
+        let recent = store.recent_login_events(&users, limit, at(-1000)).await.unwrap();
+        let times: Vec<_> = recent[&ann.id].iter().map(|event| event.at).collect();
+        let newest: Vec<_> = (0..15).rev().take(limit).map(at).collect();
+        assert_eq!(times, newest);
+    }
 }

@@ -3,16 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mongodb::bson::doc;
 
+use super::MongoStore;
 use super::documents::raw::{deserialize, from_document};
 use super::documents::{Id, Recent, address, array, word};
 use super::keyset::NEWEST_FIRST;
-use super::lists::Filter;
-use super::transaction::{READ_LIMIT, bounded};
-use super::{MongoStore, round_trip};
+use super::lists::{Fields, Filter};
 use crate::domain::ids::{AccountId, LoginEventId, UserId};
 use crate::domain::login_event::LoginEvent;
 use crate::domain::page::{Page, PageRequest};
@@ -52,29 +50,39 @@ deserialize!(RecentDocument);
 impl MongoStore {
     /// The last sign-ins that the users' documents carry, of those users that exist.
     async fn carried(&self, users: &[UserId]) -> Result<Vec<RecentDocument>> {
-        round_trip("find");
         let carrying = self.users.clone_with_type::<RecentDocument>();
-        let finding = carrying
-            .find(doc! { "_id": { "$in": array(users) } })
-            .projection(doc! { "account": 1, "recent": 1 })
-            .batch_size(u32::try_from(users.len() + 1).unwrap_or(u32::MAX))
-            .max_time(READ_LIMIT);
-        bounded(READ_LIMIT, async { Ok(finding.await?.try_collect().await?) }).await
+        let fields = Fields::Only(vec!["account", "recent"]);
+        let filter = doc! { "_id": { "$in": array(users) } };
+        self.find(&carrying, fields, filter, None, users.len()).await
     }
 
-    /// Makes carried sign-ins whole. Those that the history has no more go.
-    pub(super) async fn add_details(&self, mut carried: Vec<&mut Vec<LoginEvent>>) -> Result<()> {
-        let ids: Vec<LoginEventId> = carried
-            .iter()
-            .flat_map(|events| events.iter().map(|event| event.id))
-            .collect();
+    /// Gives carried sign-ins their details. Where the history has not all of them any more, it says which the newest are.
+    pub(super) async fn add_details(
+        &self,
+        mut carried: Vec<(UserId, &mut Vec<LoginEvent>)>,
+        newest: Newest,
+    ) -> Result<()> {
+        let events = carried.iter().flat_map(|(_, events)| events.iter());
+        let ids: Vec<LoginEventId> = events.map(|event| event.id).collect();
         let whole = self.login_events_by_ids(&ids).await?;
         let whole: HashMap<LoginEventId, LoginEvent> = whole.into_iter().map(|event| (event.id, event)).collect();
-        for events in &mut carried {
-            **events = events
+        let mut short = Vec::new();
+        for (user, events) in &mut carried {
+            let found: Vec<LoginEvent> = events
                 .iter()
                 .filter_map(|event| whole.get(&event.id).cloned())
                 .collect();
+            if found.len() < events.len() {
+                short.push(*user);
+            }
+            **events = found;
+        }
+        if short.is_empty() {
+            return Ok(());
+        }
+        let found = self.newest(&short, newest.limit, newest.not_before).await?;
+        for (user, events) in carried.iter_mut().filter(|(user, _)| short.contains(user)) {
+            **events = found.get(user).cloned().unwrap_or_default();
         }
         Ok(())
     }
@@ -132,7 +140,8 @@ impl HistoryStore for MongoStore {
         if users.is_empty() || limit == 0 {
             return Ok(HashMap::new());
         }
-        if limit > RECENT {
+        // One user's are found by an index as well as in its document, with their details.
+        if limit > RECENT || users.len() == 1 {
             return self.newest(users, limit, not_before).await;
         }
         let carried = self.carried(users).await?;
@@ -159,8 +168,8 @@ impl HistoryStore for MongoStore {
             let (account, user) = (document.account.into(), document.id.into());
             read.push((user, document.recent.read(account, user, newest)?));
         }
-        self.add_details(read.iter_mut().map(|(_, events)| events).collect())
-            .await?;
+        let each = read.iter_mut().map(|(user, events)| (*user, events));
+        self.add_details(each.collect(), newest).await?;
         found.extend(read.into_iter().filter(|(_, events)| !events.is_empty()));
         Ok(found)
     }

@@ -11,7 +11,7 @@ use super::documents::{
 };
 use super::indexes::collections;
 use super::lists::without;
-use super::login::{carry_too, last};
+use super::login::{carry_one, later_login};
 use super::transaction::Halt;
 use super::user::{exactly, new_password};
 use super::{MongoStore, round_trip};
@@ -201,9 +201,9 @@ impl MongoStore {
         self.write_audit(session, &redemption.audit).await?;
 
         // Last, as others may be waiting for this document.
-        let mut fields = doc! { "recent": carry_too(&redemption.event)?, "locked_until": Bson::Null };
+        let mut fields = doc! { "recent": carry_one(&redemption.event)?, "locked_until": Bson::Null };
         if redemption.event.outcome == LoginOutcome::Success {
-            fields.insert("last_login", last(&redemption.event)?);
+            fields.insert("last_login", later_login(&redemption.event)?);
         }
         let mut change = new_password(&redemption.change);
         change.push(doc! { "$set": fields });

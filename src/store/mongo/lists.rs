@@ -7,6 +7,7 @@
 use futures_util::TryStreamExt;
 use mongodb::Collection;
 use mongodb::bson::{self, Bson, Document, RawBsonRef, deserialize_from_slice, doc};
+use mongodb::error::Error;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -16,7 +17,7 @@ use super::transaction::{READ_LIMIT, bounded};
 use super::{MongoStore, round_trip};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::text::fold;
-use crate::store::Result;
+use crate::store::{Result, StoreError};
 
 /// The most filters of one aggregation: the server takes pipelines of up to 1,000 stages.
 const MOST_FILTERS: usize = 400;
@@ -324,10 +325,10 @@ impl MongoStore {
         }
         bounded(READ_LIMIT, async {
             // Read from the answer itself: the driver's cursor would copy each document first.
-            let mut answers = finding.batch().await?;
+            let mut batches = finding.batch().await?;
             let mut found = Vec::new();
-            while let Some(answer) = answers.try_next().await? {
-                for document in answer.doc_slices()? {
+            while let Some(batch) = batches.try_next().await? {
+                for document in batch.doc_slices()? {
                     found.push(read(document)?);
                 }
             }
@@ -357,11 +358,11 @@ impl MongoStore {
     }
 }
 
-/// One document of an answer.
-fn read<D: DeserializeOwned>(document: bson::error::Result<RawBsonRef<'_>>) -> mongodb::error::Result<D> {
-    match document? {
-        RawBsonRef::Document(document) => Ok(deserialize_from_slice(document.as_bytes())?),
-        other => Err(mongodb::error::Error::custom(format!(
+/// One document of a batch.
+fn read<D: DeserializeOwned>(document: bson::error::Result<RawBsonRef<'_>>) -> Result<D> {
+    match document.map_err(Error::from)? {
+        RawBsonRef::Document(document) => Ok(deserialize_from_slice(document.as_bytes()).map_err(Error::from)?),
+        other => Err(StoreError::Corrupt(format!(
             "a document was expected, not {:?}",
             other.element_type()
         ))),

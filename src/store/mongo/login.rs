@@ -59,13 +59,13 @@ fn attempts_id(key: &LimitKey, window_start: Timestamp) -> Bson {
     })
 }
 
-fn written(document: &impl Serialize) -> Result<Bson> {
+fn to_bson(document: &impl Serialize) -> Result<Bson> {
     serialize_to_bson(document).map_err(|e| StoreError::Corrupt(format!("the sign-in cannot be written: {e}")))
 }
 
-/// The value for a user's carried sign-ins with these among them, newest first; `others` is what it carries else.
+/// The value for a user's carried sign-ins with these among them, newest first; `others` is what else it carries.
 pub(super) fn carry(events: &[LoginEvent], others: Document) -> Result<Document> {
-    let carried = events.iter().map(|event| written(&CarriedDocument::from(event)));
+    let carried = events.iter().map(|event| to_bson(&CarriedDocument::from(event)));
     let carried = carried.collect::<Result<Vec<_>>>()?;
     let with = doc! { "$concatArrays": [{ "$literal": carried }, others] };
     let sorted = doc! { "$sortArray": { "input": with, "sortBy": { "at": -1, "_id": -1 } } };
@@ -73,7 +73,7 @@ pub(super) fn carry(events: &[LoginEvent], others: Document) -> Result<Document>
 }
 
 /// The same with this one among all that it carries.
-pub(super) fn carry_too(event: &LoginEvent) -> Result<Document> {
+pub(super) fn carry_one(event: &LoginEvent) -> Result<Document> {
     carry(std::slice::from_ref(event), carried())
 }
 
@@ -83,8 +83,8 @@ pub(super) fn carried() -> Document {
 }
 
 /// The later of a user's last sign-in and this one: several may be recorded in another order than they happened in.
-pub(super) fn last(event: &LoginEvent) -> Result<Document> {
-    let written = written(&EventDocument::from(event))?;
+pub(super) fn later_login(event: &LoginEvent) -> Result<Document> {
+    let written = to_bson(&EventDocument::from(event))?;
     let later = doc! { "$gt": [
         [At(event.at), Id::from(event.id)],
         ["$last_login.at", "$last_login._id"],
@@ -141,9 +141,9 @@ impl MongoStore {
         // Last, as others may be waiting for this document: a process that is killed holds it until the server gives the
         // transaction up, a minute later.
         if let Some(user) = event.user {
-            fields.insert("recent", carry_too(event)?);
+            fields.insert("recent", carry_one(event)?);
             if event.outcome == LoginOutcome::Success {
-                fields.insert("last_login", last(event)?);
+                fields.insert("last_login", later_login(event)?);
             }
             let mut filter = doc! { "_id": Id::from(user), "account": Id::from(event.account) };
             if let Some(opened) = &record.opened {
@@ -276,7 +276,7 @@ impl LoginStore for MongoStore {
         let event = &flood.event;
         self.quiet_transaction((self, event), |session, (store, event)| {
             Box::pin(async move {
-                let Bson::Document(mut first) = written(&EventDocument::from(*event))? else {
+                let Bson::Document(mut first) = to_bson(&EventDocument::from(*event))? else {
                     return Err(StoreError::Corrupt("a sign-in is a document".to_owned()).into());
                 };
                 first.remove("_id");
@@ -299,7 +299,7 @@ impl LoginStore for MongoStore {
                 let user = doc! { "_id": Id::from(user), "account": account };
                 round_trip("update");
                 if counted.upserted_id.is_some() {
-                    let carried = vec![doc! { "$set": { "recent": carry_too(event)? } }];
+                    let carried = vec![doc! { "$set": { "recent": carry_one(event)? } }];
                     store.users.update_one(user, carried).session(&mut *session).await?;
                 } else {
                     let mut user = user;

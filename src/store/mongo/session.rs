@@ -15,7 +15,7 @@ use super::documents::{
 use super::indexes::collections;
 use super::keyset::Order;
 use super::lists::Filter;
-use super::login::carry_too;
+use super::login::carry_one;
 use super::transaction::{INTENT_LIMIT, bounded};
 use super::{MongoStore, round_trip};
 use crate::domain::account::Account;
@@ -227,7 +227,7 @@ impl SessionStore for MongoStore {
                     let filter = doc! {
                         "_id": Id::from(user), "account": Id::from(event.account), "revision": opened.user_revision,
                     };
-                    let change = vec![doc! { "$set": { "recent": carry_too(event)? } }];
+                    let change = vec![doc! { "$set": { "recent": carry_one(event)? } }];
                     round_trip("update");
                     let updated = store.users.update_one(filter, change).session(&mut *session).await?;
                     if updated.matched_count == 0 {

@@ -19,7 +19,7 @@ use super::documents::{
 };
 use super::keyset::NEWEST_FIRST;
 use super::lists::{Filter, stored};
-use super::login::{carried, carry, last as later};
+use super::login::{carried, carry, later_login};
 use super::transaction::{Halt, INTENT_LIMIT, bounded};
 use super::{MongoStore, round_trip};
 use crate::domain::audit::AuditEntry;
@@ -310,7 +310,7 @@ fn carrying(user: UserId, events: &[LoginEvent], last: Option<&LoginEvent>) -> R
     } };
     let mut fields = doc! { "recent": carry(events, others)? };
     if let Some(event) = last {
-        fields.insert("last_login", later(event)?);
+        fields.insert("last_login", later_login(event)?);
     }
     let account = events.first().map(|event| Id::from(event.account));
     let mut query = doc! { "_id": Id::from(user) };

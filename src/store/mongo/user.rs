@@ -403,7 +403,8 @@ impl UserStore for MongoStore {
         let mut pages: Vec<Page<UserWithLogins>> = pages.collect::<Result<_>>()?;
         if newest.details {
             let users = pages.iter_mut().flat_map(|page| &mut page.items);
-            self.add_details(users.map(|(_, events)| events).collect()).await?;
+            let each = users.map(|(user, events)| (user.id, events));
+            self.add_details(each.collect(), newest).await?;
         }
         Ok(pages)
     }

@@ -189,6 +189,8 @@ impl FromBson for Recent {
 
 #[cfg(test)]
 mod tests {
+    use mongodb::bson::RawDocument;
+
     use super::*;
     use crate::domain::login_event::Impersonator;
     use crate::store::contract::sample::{Maker, at, full_origin};
@@ -211,6 +213,22 @@ mod tests {
         let mut whole = RawArrayBuf::new();
         whole.push(serialize_to_raw_document_buf(&EventDocument::from(&event)).unwrap());
         let carried = Recent::of([&event]).unwrap();
+
+        let keys = |document: &RawDocument| -> Vec<String> {
+            let elements = document.iter_elements();
+            elements
+                .map(|element| element.unwrap().key().as_str().to_owned())
+                .collect()
+        };
+        let stored = carried.0.get_document(0).unwrap();
+        assert_eq!(
+            keys(stored),
+            ["_id", "at", "outcome", "method", "origin", "attempts", "impersonator"]
+        );
+        assert_eq!(
+            keys(stored.get_document("origin").unwrap()),
+            ["ip", "location", "browser"]
+        );
 
         let newest = Newest {
             limit: 5,
