@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use argon2::password_hash::{PasswordHasher, phc};
-use argon2::{Algorithm, Argon2, Params, PasswordVerifier, Version};
+use argon2::password_hash::phc;
+use argon2::{Algorithm, CustomizedPasswordHasher, Params, PasswordVerifier, Version};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
 use crate::auth::foreign::Foreign;
+use crate::auth::kept_memory::{InKeptMemory, Memory};
 use crate::domain::clock::{Entropy, EntropyError};
 use crate::domain::credentials::PasswordHash;
 
@@ -70,6 +71,8 @@ pub struct HashPool(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     params: Params,
+    memory: Memory,
+    threads: usize,
     permits: Arc<Semaphore>,
     /// Who may still come and wait, or is at work.
     places: Arc<Semaphore>,
@@ -117,6 +120,8 @@ impl HashPool {
         dummy.hash = Some(phc::Output::new(&unknown).map_err(unreadable)?);
         Ok(Self(Arc::new(Inner {
             params,
+            memory: Memory::default(),
+            threads,
             permits: Arc::new(Semaphore::new(threads)),
             places: Arc::new(Semaphore::new(threads * PLACES_PER_THREAD)),
             entropy,
@@ -155,12 +160,18 @@ impl HashPool {
         work: impl FnOnce(&Inner) -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, HashError> {
         let stopped = |e: &dyn std::fmt::Display| HashError::Stopped(e.to_string());
-        let _place = self.0.places.try_acquire().map_err(|_| HashError::Busy)?;
+        let place = self.0.places.clone().try_acquire_owned().map_err(|_| HashError::Busy)?;
         let permit = self.0.permits.clone().acquire_owned().await.map_err(|e| stopped(&e))?;
         let inner = self.0.clone();
         tokio::task::spawn_blocking(move || {
-            let _permit = permit; // held until the thread is done, even when nobody waits any more
-            work(&inner)
+            // Held until the thread is done, even when nobody waits any more; the place is given up first.
+            let _permit = permit;
+            let _place = place;
+            let done = work(&inner);
+            if !inner.others_wait() {
+                inner.memory.free();
+            }
+            done
         })
         .await
         .map_err(|e| stopped(&e))?
@@ -168,15 +179,25 @@ impl HashPool {
 }
 
 impl Inner {
-    fn argon2(&self) -> Argon2<'static> {
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
+    fn argon2(&self) -> InKeptMemory<'_> {
+        InKeptMemory {
+            params: &self.params,
+            memory: self.others_wait().then_some(&self.memory),
+        }
+    }
+
+    /// Whether somebody wants to hash and has no thread yet.
+    fn others_wait(&self) -> bool {
+        let there = self.threads * PLACES_PER_THREAD - self.places.available_permits();
+        let at_work = self.threads - self.permits.available_permits();
+        there > at_work
     }
 
     fn hash(&self, password: &SecretString) -> Result<PasswordHash, HashError> {
         let salt = salt(self.entropy.as_ref())?;
         let hash = self
             .argon2()
-            .hash_password_with_salt(password.expose_secret().as_bytes(), &salt)
+            .hash_password_with_params(password.expose_secret().as_bytes(), &salt, self.params.clone())
             .map_err(|e| HashError::Stopped(e.to_string()))?;
         Ok(PasswordHash::new(hash.to_string()))
     }
@@ -317,6 +338,35 @@ mod tests {
             hash.await.unwrap().unwrap();
         }
         assert_eq!(pool.0.permits.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn memory_is_kept_while_others_wait_and_freed_once_nobody_does() {
+        let pool = pool(64, 1);
+        let line = pool.0.permits.clone().acquire_owned().await.unwrap();
+        assert!(!pool.0.others_wait(), "nobody came yet");
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let p = pool.clone();
+                tokio::spawn(async move { p.hash(&"x".into()).await.unwrap() })
+            })
+            .collect();
+        while pool.0.places.available_permits() > PLACES_PER_THREAD - 3 {
+            tokio::task::yield_now().await;
+        }
+        assert!(pool.0.others_wait());
+        // The one thread's memory goes from one to the next; with a place taken, the last thinks that others wait.
+        let place = pool.0.places.acquire().await.unwrap();
+        drop(line);
+        let mut hashes = Vec::new();
+        for one in waiting {
+            hashes.push(one.await.unwrap());
+        }
+        assert_eq!(pool.0.memory.count(), 1);
+        drop(place);
+        let again = pool.check(&"x".into(), hashes.last()).await.unwrap();
+        assert!(again.right, "what another hash left in the memory makes no difference");
+        assert_eq!(pool.0.memory.count(), 0);
     }
 
     #[tokio::test]

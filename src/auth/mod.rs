@@ -3,6 +3,7 @@
 mod authenticator;
 mod foreign;
 mod hashing;
+mod kept_memory;
 mod keys;
 mod ldap;
 mod local;
