@@ -3,7 +3,7 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-/// A place, as far as the GeoIP database knows it.
+/// A place, as far as the GeoIP database knows it. Stores may keep the fields in this order, without their names.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Location {
     /// The country's English name.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{AccountId, LoginEventId, UserId};
 use crate::domain::location::Location;
 
-/// How an attempt ended.
+/// How an attempt ended. Stores may keep an outcome as its place here: new ones come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LoginOutcome {
@@ -54,7 +54,7 @@ impl LoginOutcome {
     ];
 }
 
-/// How somebody tried to prove who they are.
+/// How somebody tried to prove who they are. Stores may keep a method as its place here: new ones come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LoginMethod {
@@ -85,7 +85,7 @@ pub struct EventOrigin {
     pub user_agent: Option<String>,
 }
 
-/// Who really acts, in a session of somebody else.
+/// Who really acts, in a session of somebody else. Stores may keep the fields in this order, without their names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Impersonator {
     /// The person.

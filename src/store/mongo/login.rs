@@ -65,7 +65,7 @@ fn to_bson(document: &impl Serialize) -> Result<Bson> {
 
 /// The value for a user's carried sign-ins with these among them, newest first; `others` is what else it carries.
 pub(super) fn carry(events: &[LoginEvent], others: Document) -> Result<Document> {
-    let carried = events.iter().map(|event| to_bson(&CarriedDocument::from(event)));
+    let carried = events.iter().map(|event| to_bson(&CarriedDocument::of(event)?));
     let carried = carried.collect::<Result<Vec<_>>>()?;
     let with = doc! { "$concatArrays": [{ "$literal": carried }, others] };
     let sorted = doc! { "$sortArray": { "input": with, "sortBy": { "at": -1, "_id": -1 } } };

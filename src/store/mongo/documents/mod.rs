@@ -2,9 +2,10 @@
 //!
 //! Ids are BSON UUIDs (binary, subtype 4), moments BSON dates, addresses their canonical text, enums short words. What
 //! cannot be read back fails while it is being decoded, so that turning a document into the domain's type cannot; but for the
-//! sign-ins that a user carries, which are decoded as far as they are wanted.
+//! sign-ins that a user carries, which are packed, and unpacked as far as they are wanted.
 
 mod audit;
+mod carried;
 mod event;
 mod mail;
 pub(super) mod raw;
@@ -14,7 +15,8 @@ mod token;
 mod user;
 
 pub(super) use audit::AuditDocument;
-pub(super) use event::{CarriedDocument, EventDocument, Recent};
+pub(super) use carried::{CarriedDocument, Recent};
+pub(super) use event::EventDocument;
 pub(super) use mail::{AccessLinkDocument, MailDocument, MarkDocument};
 pub(super) use session::SessionDocument;
 pub(super) use tenancy::{AccountDocument, GroupDocument, RoleDocument};
@@ -230,18 +232,6 @@ pub(super) struct OriginDocument {
     device: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
-}
-
-impl OriginDocument {
-    /// As users carry it: see [`Newest::details`](crate::store::Newest::details).
-    fn without_details(self) -> Self {
-        Self {
-            operating_system: None,
-            device: None,
-            user_agent: None,
-            ..self
-        }
-    }
 }
 
 impl From<&EventOrigin> for OriginDocument {

@@ -37,7 +37,7 @@ impl Wrong {
         Self(format!("{key} is missing"))
     }
 
-    fn at(self, key: &str) -> Self {
+    pub(in super::super) fn at(self, key: &str) -> Self {
         Self(format!("{key}: {}", self.0))
     }
 }
@@ -129,6 +129,13 @@ pub(in super::super) fn array(value: RawBsonRef<'_>) -> Result<&RawArray, Wrong>
     match value {
         RawBsonRef::Array(array) => Ok(array),
         other => Err(wanted("an array", other)),
+    }
+}
+
+pub(in super::super) fn bytes(value: RawBsonRef<'_>) -> Result<&[u8], Wrong> {
+    match value {
+        RawBsonRef::Binary(binary) if binary.subtype == BinarySubtype::Generic => Ok(binary.bytes),
+        other => Err(wanted("a binary of subtype 0", other)),
     }
 }
 
