@@ -361,8 +361,13 @@ pub(crate) async fn comes_with_a_page_of_users(store: Arc<dyn Store>) {
     );
 }
 
-/// The sign-ins that come with this user in a list are those of the history, but for their details.
+/// A user who signed in is listed as the history has it.
 pub(super) async fn check_listed(store: &Arc<dyn Store>, user: &User) {
+    assert!(!listed_as_in_history(store, user).await.is_empty());
+}
+
+/// The sign-ins that come with this user in a list; they are those of the history, but for their details.
+pub(crate) async fn listed_as_in_history(store: &Arc<dyn Store>, user: &User) -> Vec<LoginEvent> {
     let filters = [UserFilter {
         account: Some(user.account),
         login: Some(user.login.to_string()),
@@ -384,8 +389,8 @@ pub(super) async fn check_listed(store: &Arc<dyn Store>, user: &User) {
     };
     let history = store.login_events(&[of_user], &PageRequest::first(RECENT)).await;
     let (_, expected) = without_details((listed, history.unwrap().remove(0).items));
-    assert!(!expected.is_empty());
     assert_eq!(events, expected);
+    events
 }
 
 /// A user's newest sign-ins as a list gives them that shows no details and no last sign-in.

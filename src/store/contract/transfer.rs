@@ -15,7 +15,7 @@ use crate::domain::login_event::LoginOutcome;
 use crate::domain::mail::{Mail, ReportKind, Subscription};
 use crate::domain::token::ApiToken;
 use crate::domain::user::{DirectoryLink, DisabledBy, Email, User, UserStatus};
-use crate::store::contract::history::check_listed;
+use crate::store::contract::history::{check_listed, listed_as_in_history};
 use crate::store::contract::outbox::link;
 use crate::store::contract::sample::{Maker, at, audited, full_origin, grant, password, reload, token};
 use crate::store::transfer::{Kind, Record, StoredUser};
@@ -414,4 +414,11 @@ pub(crate) async fn let_users_follow_their_history(store: Arc<dyn Store>) {
         let newest: Vec<_> = (0..15).rev().take(limit).map(at).collect();
         assert_eq!(times, newest);
     }
+    check_listed(&store, &ann).await;
+    let of_bob = events.iter().filter(|event| event.user == Some(bob.id));
+    let of_bob: Vec<Uuid> = of_bob.map(|event| event.id.as_uuid()).collect();
+    store.remove(Kind::LoginEvents, &of_bob).await.unwrap();
+    store.settle_logins(&users).await.unwrap();
+    assert_eq!(listed_as_in_history(&store, &bob).await, []);
+    assert_eq!(reload(&store, &bob).await.last_login, now_bob.last_login);
 }

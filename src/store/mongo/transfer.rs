@@ -1,6 +1,7 @@
 //! Everything that is kept, record by record.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -301,14 +302,25 @@ impl MongoStore {
     }
 }
 
+/// A sign-in is recorded this soon after it was tried, whatever clocks say: requests end sooner.
+const RECORDED_WITHIN: Duration = Duration::from_secs(300);
+
+/// What users carry besides those of the history: what was recorded while it was read. Older ones were removed from it.
+fn carried_besides(history: &[Id]) -> Document {
+    let within = i64::try_from(RECORDED_WITHIN.as_millis()).unwrap_or(i64::MAX);
+    doc! { "$filter": {
+        "input": carried(),
+        "cond": { "$and": [
+            { "$not": { "$in": ["$$this._id", array(history)] } },
+            { "$gt": ["$$this.at", { "$subtract": ["$$NOW", within] }] },
+        ] },
+    } }
+}
+
 /// A user's update that carries these sign-ins, the newest first, and knows the last success.
 fn carrying(user: UserId, events: &[LoginEvent], last: Option<&LoginEvent>) -> Result<Document> {
     let ids: Vec<Id> = events.iter().map(|event| event.id.into()).collect();
-    let others = doc! { "$filter": {
-        "input": carried(),
-        "cond": { "$not": { "$in": ["$$this._id", array(&ids)] } },
-    } };
-    let mut fields = doc! { "recent": carry(events, others)? };
+    let mut fields = doc! { "recent": carry(events, carried_besides(&ids))? };
     if let Some(event) = last {
         fields.insert("last_login", later_login(event)?);
     }
@@ -318,6 +330,12 @@ fn carrying(user: UserId, events: &[LoginEvent], last: Option<&LoginEvent>) -> R
         query.insert("account", account);
     }
     Ok(doc! { "q": query, "u": [{ "$set": fields }] })
+}
+
+/// The update of users of whom the history has nothing.
+fn carrying_nothing(users: &[UserId]) -> Document {
+    let carry_any = doc! { "_id": { "$in": array(users) }, "recent.0": { "$exists": true } };
+    doc! { "q": carry_any, "u": [{ "$set": { "recent": carried_besides(&[]) } }], "multi": true }
 }
 
 /// What an `update` command that the driver does not read itself came to.
@@ -518,10 +536,15 @@ impl TransferStore for MongoStore {
 
     async fn settle_logins(&self, users: &[UserId]) -> Result<()> {
         let newest = self.newest_of(users).await?;
-        let updates = newest
+        let mut updates = newest
             .iter()
             .map(|(user, (events, last))| carrying(*user, events, last.as_ref()))
             .collect::<Result<Vec<_>>>()?;
+        let others = users.iter().filter(|user| !newest.contains_key(user));
+        let without: Vec<UserId> = others.copied().collect();
+        if !without.is_empty() {
+            updates.push(carrying_nothing(&without));
+        }
         if updates.is_empty() {
             return Ok(());
         }

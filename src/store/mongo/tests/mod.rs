@@ -1,5 +1,6 @@
 //! The contract's suite, and what is MongoDB's alone. Each test has a database of its own.
 
+mod carried;
 mod faults;
 mod loads;
 mod plans;
