@@ -32,8 +32,11 @@ pub(super) struct Order {
 
 /// So many rows are found by an index and sorted in a few milliseconds.
 const FEW: i64 = 2_000;
-/// Finders are compared up to so many rows.
+/// Finders are compared up to so many rows, at least.
 const MANY: i64 = 100_000;
+/// What an order was followed for in vain is sorted if it is a part of the table as small as this: each row costs a few
+/// times what following it does.
+const SORTED_PART: i64 = 4;
 /// How long an order is followed before what a filter finds is sorted instead, in steps of SQLite's machine: tens of
 /// thousands of rows, or about 50 ms.
 const PATIENCE: i32 = 1_000_000;
@@ -117,6 +120,14 @@ impl Conditions {
             }
         }
         Ok(narrowest)
+    }
+
+    /// The narrowest finder, if following an order further may cost more than sorting what that finds.
+    fn worth_sorting(&self, connection: &Connection, table: &'static str) -> Result<Option<&Finder>> {
+        // About how many rows there are, at no cost.
+        let mut statement = connection.prepare_cached(&format!("SELECT ifnull(max(rowid), 0) FROM {table}"))?;
+        let rows: i64 = statement.query_row([], |row| row.get(0))?;
+        self.narrowest(connection, MANY.max(rows / SORTED_PART))
     }
 
     /// How many rows of the table meet the conditions.
@@ -300,7 +311,7 @@ pub(super) fn page<T>(
             None if conditions.finders.is_empty() => rows(segment.in_order(missing))?,
             None => match patiently(connection, || rows(segment.in_order(missing)))? {
                 Some(found) => found,
-                None => match conditions.narrowest(connection, MANY)? {
+                None => match conditions.worth_sorting(connection, table)? {
                     Some(finder) => rows(segment.sorted(finder, missing))?,
                     None => rows(segment.in_order(missing))?,
                 },
@@ -462,7 +473,7 @@ pub(super) mod tests {
             let page = page(&connection, "key", "things", &conditions, BY_KEY, &request, text).unwrap();
             assert_eq!((page.items.len(), page.has_more), (50, true), "{kind}");
             assert_eq!(page.items, expected[..50], "{kind}");
-            let finder = conditions.narrowest(&connection, MANY).unwrap().unwrap();
+            let finder = conditions.worth_sorting(&connection, "things").unwrap().unwrap();
             let (sql, values) = segment.sorted(finder, 51);
             assert_eq!(
                 all(&connection, &sql, params_from_iter(values), text).unwrap(),
@@ -472,5 +483,13 @@ pub(super) mod tests {
         }
         assert_eq!(of_kind("rare").count(&connection, "things").unwrap(), 600);
         assert_eq!(of_kind("spread").count(&connection, "things").unwrap(), 24_000);
+
+        // Of so many it depends on how many there are.
+        let others = of_kind("other");
+        assert_eq!(others.count(&connection, "things").unwrap(), 212_707);
+        assert!(others.worth_sorting(&connection, "things").unwrap().is_none());
+        let far = "INSERT INTO things (rowid, id, key, kind) VALUES (1000000, x'00', '', 'far')";
+        connection.execute(far, []).unwrap();
+        assert!(others.worth_sorting(&connection, "things").unwrap().is_some());
     }
 }
