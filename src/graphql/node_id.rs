@@ -68,9 +68,24 @@ pub fn encode_target(target: TargetType, uuid: Uuid) -> ID {
 }
 
 fn encode_raw(kind: u8, uuid: Uuid) -> ID {
+    ID(URL_SAFE_NO_PAD.encode(raw(kind, uuid)))
+}
+
+fn raw(kind: u8, uuid: Uuid) -> [u8; 17] {
     let mut bytes = [kind; 17];
     bytes[1..].copy_from_slice(uuid.as_bytes()); // 16 of 17
-    ID(URL_SAFE_NO_PAD.encode(bytes))
+    bytes
+}
+
+/// The identifier as JSON.
+pub(super) fn write<T: NodeId>(id: T, json: &mut Vec<u8>) {
+    let mut text = [0; 23];
+    // 17 bytes are 23 letters.
+    let written = URL_SAFE_NO_PAD.encode_slice(raw(T::KIND, id.uuid()), &mut text);
+    debug_assert_eq!(written, Ok(text.len()));
+    json.push(b'"');
+    json.extend_from_slice(&text);
+    json.push(b'"');
 }
 
 /// What a client's identifier names; `None` when it is malformed.
@@ -102,6 +117,9 @@ mod tests {
         assert_eq!(decode::<UserId>(&global), Some(id));
         assert_eq!(decode::<RoleId>(&global), None);
         assert_eq!(encode_target(TargetType::User, id.as_uuid()), global);
+        let mut json = Vec::new();
+        write(id, &mut json);
+        assert_eq!(json, serde_json::to_vec(&global).unwrap());
         for bad in [
             "",
             "x",

@@ -2,6 +2,7 @@
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
 
 use crate::domain::clock::truncate_to_millis;
 
@@ -28,9 +29,20 @@ impl ScalarType for DateTime {
     }
 }
 
+/// How moments are answered.
+const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+
 /// A moment as it is answered.
 pub(super) fn time(at: Timestamp) -> Value {
-    Value::String(format!("{at:.3}"))
+    Value::String(MILLISECONDS.timestamp_to_string(&at))
+}
+
+/// The same as JSON.
+pub(super) fn write_time(at: Timestamp, json: &mut Vec<u8>) {
+    json.push(b'"');
+    // Digits and signs only, which a vector takes.
+    let _ = MILLISECONDS.print_timestamp(&at, &mut *json);
+    json.push(b'"');
 }
 
 #[cfg(test)]

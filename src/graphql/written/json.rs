@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::graphql::node_id::{self, NodeId};
+use crate::graphql::scalars::write_time;
 
 /// JSON (RFC 8259) that is being written.
 #[derive(Debug, Default)]
@@ -32,19 +33,17 @@ impl Json {
         serde_json::to_writer(&mut self.0, &scalar).expect("a scalar as JSON");
     }
 
-    /// A moment, as [`time`](crate::graphql::scalars::time) has it.
+    /// A moment.
     pub(super) fn time(&mut self, at: Option<Timestamp>) {
-        use std::io::Write as _;
-        // Digits and signs only, which a vector takes.
         match at {
-            Some(at) => drop(write!(self.0, "\"{at:.3}\"")),
+            Some(at) => write_time(at, &mut self.0),
             None => self.null(),
         }
     }
 
     /// A global identifier.
     pub(super) fn id<T: NodeId>(&mut self, id: T) {
-        self.scalar(node_id::encode(id).as_str());
+        node_id::write(id, &mut self.0);
     }
 
     /// An item of an enumeration by its name in the schema.
