@@ -188,8 +188,9 @@ impl Inner {
 
     /// Whether somebody wants to hash and has no thread yet.
     fn others_wait(&self) -> bool {
-        let there = self.threads * PLACES_PER_THREAD - self.places.available_permits();
+        // In this order: whoever ends in between leaves the line too, and nobody seems to wait who does not.
         let at_work = self.threads - self.permits.available_permits();
+        let there = self.threads * PLACES_PER_THREAD - self.places.available_permits();
         there > at_work
     }
 

@@ -302,7 +302,7 @@ impl MongoStore {
     }
 }
 
-/// A sign-in is recorded this soon after it was tried, whatever clocks say: requests end sooner.
+/// A sign-in is recorded this soon after it was tried: requests end much sooner, and clocks differ by less.
 const RECORDED_WITHIN: Duration = Duration::from_secs(300);
 
 /// What users carry besides those of the history: what was recorded while it was read. Older ones were removed from it.

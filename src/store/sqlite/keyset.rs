@@ -6,7 +6,7 @@
 //! **Filters.** Read in its order, a list that is filtered costs as many rows as lie before the page is full: few when many
 //! pass, all of them when hardly any does. Where an index names all that can pass (its [`Finder`]), and they are few, those
 //! are sorted instead. When all finders find many, the order is followed for so many steps, and only then is whatever the
-//! narrowest of them finds sorted after all: it may lie together at the far end.
+//! narrowest of them finds sorted after all, unless it is a large part of the table: it may lie together at the far end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ pub(super) struct Order {
 const FEW: i64 = 2_000;
 /// Finders are compared up to so many rows, at least.
 const MANY: i64 = 100_000;
-/// What an order was followed for in vain is sorted if it is a part of the table as small as this: each row costs a few
+/// What an order was followed for in vain is sorted if it is less than one in so many rows of the table: each costs a few
 /// times what following it does.
 const SORTED_PART: i64 = 4;
 /// How long an order is followed before what a filter finds is sorted instead, in steps of SQLite's machine: tens of
@@ -124,7 +124,7 @@ impl Conditions {
 
     /// The narrowest finder, if following an order further may cost more than sorting what that finds.
     fn worth_sorting(&self, connection: &Connection, table: &'static str) -> Result<Option<&Finder>> {
-        // About how many rows there are, at no cost.
+        // About how many rows there are, or were, at no cost.
         let mut statement = connection.prepare_cached(&format!("SELECT ifnull(max(rowid), 0) FROM {table}"))?;
         let rows: i64 = statement.query_row([], |row| row.get(0))?;
         self.narrowest(connection, MANY.max(rows / SORTED_PART))

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
 
 use super::support::TestDatabase;
-use crate::domain::clock::truncate_to_millis;
+use crate::domain::clock::{Clock as _, SystemClock, truncate_to_millis};
 use crate::domain::login_event::LoginOutcome;
 use crate::domain::page::PageRequest;
 use crate::domain::query::{UserFilter, UserOrder};
@@ -57,7 +57,7 @@ async fn what_is_recorded_while_a_history_settles_stays_with_its_user() {
     let acme = make.stored_account(&store, "acme").await;
     let ann = make.stored_user(&store, &acme, "ann").await;
     let mut sign_in = make.sign_in(&ann, 0, token(1));
-    sign_in.event.at = truncate_to_millis(Timestamp::now());
+    sign_in.event.at = truncate_to_millis(SystemClock.now());
     store.record_login(&sign_in).await.unwrap();
     let hidden = [sign_in.event.id.as_uuid()];
     store.remove(Kind::LoginEvents, &hidden).await.unwrap();
