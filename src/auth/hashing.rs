@@ -160,13 +160,11 @@ impl HashPool {
         work: impl FnOnce(&Inner) -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, HashError> {
         let stopped = |e: &dyn std::fmt::Display| HashError::Stopped(e.to_string());
-        let place = self.0.places.clone().try_acquire_owned().map_err(|_| HashError::Busy)?;
+        let _place = self.0.places.try_acquire().map_err(|_| HashError::Busy)?;
         let permit = self.0.permits.clone().acquire_owned().await.map_err(|e| stopped(&e))?;
         let inner = self.0.clone();
         tokio::task::spawn_blocking(move || {
-            // Held until the thread is done, even when nobody waits any more; the place is given up first.
-            let _permit = permit;
-            let _place = place;
+            let _permit = permit; // held until the thread is done, even when nobody waits any more
             let done = work(&inner);
             if !inner.others_wait() {
                 inner.memory.free();
@@ -186,9 +184,8 @@ impl Inner {
         }
     }
 
-    /// Whether somebody wants to hash and has no thread yet.
+    /// Whether somebody wants to hash and has no thread yet; whoever was hashed for and was not told yet counts as well.
     fn others_wait(&self) -> bool {
-        // In this order: whoever ends in between leaves the line too, and nobody seems to wait who does not.
         let at_work = self.threads - self.permits.available_permits();
         let there = self.threads * PLACES_PER_THREAD - self.places.available_permits();
         there > at_work
