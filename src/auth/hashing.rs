@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use argon2::password_hash::phc;
-use argon2::{Algorithm, CustomizedPasswordHasher, Params, PasswordVerifier, Version};
+use argon2::password_hash::{PasswordHasher, phc};
+use argon2::{Algorithm, Argon2, Params, PasswordVerifier, Version};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
 use crate::auth::foreign::Foreign;
-use crate::auth::kept_memory::{InKeptMemory, Memory};
+use crate::auth::threads::Threads;
 use crate::domain::clock::{Entropy, EntropyError};
 use crate::domain::credentials::PasswordHash;
 
@@ -42,6 +42,9 @@ pub enum HashError {
     /// The stored hash is of no kind that is known here.
     #[error("a stored password hash cannot be read: {0}")]
     Unreadable(String),
+    /// There can be no threads.
+    #[error("the threads that hash passwords cannot be started: {0}")]
+    Threads(#[from] std::io::Error),
     /// Too many passwords wait to be checked already.
     #[error("too many passwords wait to be checked")]
     Busy,
@@ -63,7 +66,7 @@ pub struct Checked {
 const PLACES_PER_THREAD: usize = 128;
 
 /// Hashes and checks passwords; never more at once than it has threads, whoever waits, so that a storm of sign-ins
-/// leaves the other cores to the queries. Waiting is in the order of arrival, and the queue has an end: a storm is refused
+/// leaves the other cores to the queries, and where there is no other core, its threads step back behind theirs. Waiting is in the order of arrival, and the queue has an end: a storm is refused
 /// at the door rather than kept waiting for longer and longer.
 #[derive(Debug, Clone)]
 pub struct HashPool(Arc<Inner>);
@@ -71,8 +74,7 @@ pub struct HashPool(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     params: Params,
-    memory: Memory,
-    threads: usize,
+    threads: Threads,
     permits: Arc<Semaphore>,
     /// Who may still come and wait, or is at work.
     places: Arc<Semaphore>,
@@ -88,7 +90,7 @@ impl HashPool {
     /// A pool of `threads` (0: one less than the cores, at least one).
     ///
     /// # Errors
-    /// [`HashError::Parameters`], [`HashError::Entropy`].
+    /// [`HashError::Parameters`], [`HashError::Entropy`], [`HashError::Threads`].
     pub fn new(parameters: HashParameters, threads: usize, entropy: Arc<dyn Entropy>) -> Result<Self, HashError> {
         let refused = |reason: argon2::Error| HashError::Parameters {
             parameters,
@@ -120,8 +122,7 @@ impl HashPool {
         dummy.hash = Some(phc::Output::new(&unknown).map_err(unreadable)?);
         Ok(Self(Arc::new(Inner {
             params,
-            memory: Memory::default(),
-            threads,
+            threads: Threads::new(threads)?,
             permits: Arc::new(Semaphore::new(threads)),
             places: Arc::new(Semaphore::new(threads * PLACES_PER_THREAD)),
             entropy,
@@ -163,39 +164,24 @@ impl HashPool {
         let _place = self.0.places.try_acquire().map_err(|_| HashError::Busy)?;
         let permit = self.0.permits.clone().acquire_owned().await.map_err(|e| stopped(&e))?;
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || {
+        let working = self.0.threads.run(move || {
             let _permit = permit; // held until the thread is done, even when nobody waits any more
-            let done = work(&inner);
-            if !inner.others_wait() {
-                inner.memory.free();
-            }
-            done
-        })
-        .await
-        .map_err(|e| stopped(&e))?
+            work(&inner)
+        });
+        working.await.map_err(|e| stopped(&e))?
     }
 }
 
 impl Inner {
-    fn argon2(&self) -> InKeptMemory<'_> {
-        InKeptMemory {
-            params: &self.params,
-            memory: self.others_wait().then_some(&self.memory),
-        }
-    }
-
-    /// Whether somebody wants to hash and has no thread yet; whoever was hashed for and was not told yet counts as well.
-    fn others_wait(&self) -> bool {
-        let at_work = self.threads - self.permits.available_permits();
-        let there = self.threads * PLACES_PER_THREAD - self.places.available_permits();
-        there > at_work
+    fn argon2(&self) -> Argon2<'static> {
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
     }
 
     fn hash(&self, password: &SecretString) -> Result<PasswordHash, HashError> {
         let salt = salt(self.entropy.as_ref())?;
         let hash = self
             .argon2()
-            .hash_password_with_params(password.expose_secret().as_bytes(), &salt, self.params.clone())
+            .hash_password_with_salt(password.expose_secret().as_bytes(), &salt)
             .map_err(|e| HashError::Stopped(e.to_string()))?;
         Ok(PasswordHash::new(hash.to_string()))
     }
@@ -336,35 +322,6 @@ mod tests {
             hash.await.unwrap().unwrap();
         }
         assert_eq!(pool.0.permits.available_permits(), 1);
-    }
-
-    #[tokio::test]
-    async fn memory_is_kept_while_others_wait_and_freed_once_nobody_does() {
-        let pool = pool(64, 1);
-        let line = pool.0.permits.clone().acquire_owned().await.unwrap();
-        assert!(!pool.0.others_wait(), "nobody came yet");
-        let waiting: Vec<_> = (0..3)
-            .map(|_| {
-                let p = pool.clone();
-                tokio::spawn(async move { p.hash(&"x".into()).await.unwrap() })
-            })
-            .collect();
-        while pool.0.places.available_permits() > PLACES_PER_THREAD - 3 {
-            tokio::task::yield_now().await;
-        }
-        assert!(pool.0.others_wait());
-        // The one thread's memory goes from one to the next; with a place taken, the last thinks that others wait.
-        let place = pool.0.places.acquire().await.unwrap();
-        drop(line);
-        let mut hashes = Vec::new();
-        for one in waiting {
-            hashes.push(one.await.unwrap());
-        }
-        assert_eq!(pool.0.memory.count(), 1);
-        drop(place);
-        let again = pool.check(&"x".into(), hashes.last()).await.unwrap();
-        assert!(again.right, "what another hash left in the memory makes no difference");
-        assert_eq!(pool.0.memory.count(), 0);
     }
 
     #[tokio::test]

@@ -3,10 +3,10 @@
 mod authenticator;
 mod foreign;
 mod hashing;
-mod kept_memory;
 mod keys;
 mod ldap;
 mod local;
+mod threads;
 mod token;
 
 pub use authenticator::{Attempt, Authenticator, Authenticators, Right, Verdict};

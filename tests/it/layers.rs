@@ -29,6 +29,7 @@ const MAIN_USES: &[&str] = &["app", "cli", "config"];
 
 /// Which files may name a path, whether a library or a module of ours (`crate::…`): those whose name starts so.
 const OWNERS: &[(&str, &[&str])] = &[
+    ("rustix", &["auth/threads.rs"]),
     ("rusqlite", &["store/sqlite"]),
     ("rusqlite_migration", &["store/sqlite"]),
     ("deadpool_sqlite", &["store/sqlite"]),
