@@ -179,7 +179,7 @@ pub async fn copy_store(
     let ended = target(to.end_load(Load::History).await);
     outcome?;
     ended?;
-    copying.settle().await?;
+    copying.settle(begun).await?;
     for kind in Kind::ALL {
         let count = |counts: &HashMap<Kind, u64>| counts.get(&kind).copied().unwrap_or(0);
         reports.push(copying.verify(kind, count(&written), count(&removed)).await?);
@@ -338,9 +338,9 @@ impl Copying<'_> {
         Ok(batch.len() as u64)
     }
 
-    async fn settle(&self) -> Result<()> {
-        // Nobody carries any.
-        if target(self.to.scan(Kind::LoginEvents, None, 1).await)?.is_empty() {
+    async fn settle(&self, begun: Begun) -> Result<()> {
+        // Nobody carries any then, unless an earlier run let them.
+        if begun == Begun::Now && target(self.to.scan(Kind::LoginEvents, None, 1).await)?.is_empty() {
             return Ok(());
         }
         let kind = Kind::Users;
@@ -394,5 +394,43 @@ impl Copying<'_> {
             };
             after = Some(last.id());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::store::contract::sample::{Maker, at, embedded, token};
+
+    #[tokio::test]
+    async fn users_settle_again_when_the_source_lost_its_last_sign_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to] = ["from.db", "to.db"].map(|name| embedded(&folder.path().join(name)));
+        let mut make = Maker::default();
+        let system = make.stored_account(&from, "system").await;
+        let ann = make.stored_user(&from, &system, "ann").await;
+        let settles = async || {
+            let settles = AtomicBool::new(false);
+            let progress = |now: CopyProgress| {
+                settles.fetch_or(now.stage == CopyStage::Settling, Ordering::Relaxed);
+            };
+            let copying = copy_store(Arc::clone(&from), Arc::clone(&to), at(0), &progress);
+            assert!(copying.await.unwrap().iter().all(KindReport::is_equal));
+            settles.into_inner()
+        };
+        assert!(!settles().await, "nobody ever signed in");
+
+        // As an earlier run leaves the target whose source changed meanwhile: settled and not equal.
+        let id = system.id.as_uuid();
+        assert!(to.take_lease(LEASE, id, at(0), Timestamp::MAX).await.unwrap());
+        let sign_in = make.sign_in(&ann, 7, token(1));
+        from.record_login(&sign_in).await.unwrap();
+        assert!(settles().await);
+        assert!(to.take_lease(LEASE, id, at(0), Timestamp::MAX).await.unwrap());
+        let removed = [sign_in.event.id.as_uuid()];
+        from.remove(Kind::LoginEvents, &removed).await.unwrap();
+        assert!(settles().await);
     }
 }

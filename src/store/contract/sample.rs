@@ -1,5 +1,6 @@
 //! Made-up accounts, people and sign-ins, the same in every run.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +20,17 @@ use crate::domain::password::PasswordPolicy;
 use crate::domain::role::{Permission, Role};
 use crate::domain::session::Session;
 use crate::domain::user::{Notifications, User, UserStatus};
+use crate::store::sqlite::SqliteStore;
 use crate::store::{FailureKey, Failures, LoginRecord, NewPerson, OpenedSession, Store};
 
 /// 2026-03-01T10:00:00.123Z and `seconds`: with milliseconds, so that a store that drops them is found out.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millisecond(1_772_359_200_123 + seconds * 1000).unwrap()
+}
+
+/// The embedded store in that file: for tests of what is done with stores, whichever they are.
+pub(crate) fn embedded(file: &Path) -> Arc<dyn Store> {
+    Arc::new(SqliteStore::open(file).unwrap())
 }
 
 /// A hash that no password has.
