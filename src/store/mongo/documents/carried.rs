@@ -265,33 +265,34 @@ mod tests {
         }
     }
 
+    /// The first as 0, the next one as 1, and so on.
+    fn are_written_in_this_order<T: Serialize + fmt::Debug>(all: &[T]) {
+        for (place, one) in all.iter().enumerate() {
+            assert_eq!(postcard::to_allocvec(one).unwrap(), [place as u8], "{one:?}");
+        }
+    }
+
     #[test]
     fn the_packed_form_stays_what_it_is() {
-        let outcomes = [
-            (LoginOutcome::Success, 0),
-            (LoginOutcome::WrongPassword, 1),
-            (LoginOutcome::UnknownUser, 2),
-            (LoginOutcome::Locked, 3),
-            (LoginOutcome::Disabled, 4),
-            (LoginOutcome::AccountFrozen, 5),
-            (LoginOutcome::PasswordExpired, 6),
-            (LoginOutcome::PasswordMustChange, 7),
-            (LoginOutcome::NotAllowed, 8),
-            (LoginOutcome::DirectoryUnavailable, 9),
-            (LoginOutcome::RateLimited, 10),
-        ];
-        for (outcome, byte) in outcomes {
-            assert_eq!(postcard::to_allocvec(&outcome).unwrap(), [byte]);
-        }
-        let methods = [
-            (LoginMethod::Local, 0),
-            (LoginMethod::Ldap, 1),
-            (LoginMethod::Link, 2),
-            (LoginMethod::Impersonation, 3),
-        ];
-        for (method, byte) in methods {
-            assert_eq!(postcard::to_allocvec(&method).unwrap(), [byte]);
-        }
+        are_written_in_this_order(&[
+            LoginOutcome::Success,
+            LoginOutcome::WrongPassword,
+            LoginOutcome::UnknownUser,
+            LoginOutcome::Locked,
+            LoginOutcome::Disabled,
+            LoginOutcome::AccountFrozen,
+            LoginOutcome::PasswordExpired,
+            LoginOutcome::PasswordMustChange,
+            LoginOutcome::NotAllowed,
+            LoginOutcome::DirectoryUnavailable,
+            LoginOutcome::RateLimited,
+        ]);
+        are_written_in_this_order(&[
+            LoginMethod::Local,
+            LoginMethod::Ldap,
+            LoginMethod::Link,
+            LoginMethod::Impersonation,
+        ]);
         let packed = |event: &LoginEvent| CarriedDocument::of(event).unwrap().packed.bytes;
         let (user, mut event) = full_event(&mut Maker::default());
         let address = [&[1, 0x20, 0x01, 0x0D, 0xB8][..], &[0; 11], &[7]].concat();

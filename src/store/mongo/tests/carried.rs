@@ -11,18 +11,24 @@ use crate::domain::clock::{Clock as _, SystemClock, truncate_to_millis};
 use crate::domain::login_event::LoginOutcome;
 use crate::domain::page::PageRequest;
 use crate::domain::query::{UserFilter, UserOrder};
+use crate::domain::user::User;
 use crate::store::contract::history::listed_as_in_history;
 use crate::store::contract::sample::{Maker, token};
 use crate::store::transfer::{Kind, Record};
 use crate::store::{Flood, Newest, Store};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn those_of_earlier_versions_stay_among_new_ones() {
+async fn with_ann() -> (TestDatabase, Arc<dyn Store>, Maker, User) {
     let database = TestDatabase::new().await;
     let store: Arc<dyn Store> = Arc::new(database.store().await);
     let mut make = Maker::default();
     let acme = make.stored_account(&store, "acme").await;
     let ann = make.stored_user(&store, &acme, "ann").await;
+    (database, store, make, ann)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_of_earlier_versions_stay_among_new_ones() {
+    let (database, store, mut make, ann) = with_ann().await;
     let flood = Flood {
         event: make.event(&ann, 5, LoginOutcome::RateLimited),
     };
@@ -51,11 +57,7 @@ async fn those_of_earlier_versions_stay_among_new_ones() {
 /// A sign-in that is carried and was not in the history yet when that was read.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_recorded_while_a_history_settles_stays_with_its_user() {
-    let database = TestDatabase::new().await;
-    let store: Arc<dyn Store> = Arc::new(database.store().await);
-    let mut make = Maker::default();
-    let acme = make.stored_account(&store, "acme").await;
-    let ann = make.stored_user(&store, &acme, "ann").await;
+    let (_database, store, mut make, ann) = with_ann().await;
     let mut sign_in = make.sign_in(&ann, 0, token(1));
     sign_in.event.at = truncate_to_millis(SystemClock.now());
     store.record_login(&sign_in).await.unwrap();
