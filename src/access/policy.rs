@@ -280,8 +280,8 @@ mod tests {
         Principal::Person(Arc::new(Person {
             session: testing::session(&user),
             permissions: permissions.iter().map(|p| Permission::parse(p).unwrap()).collect(),
-            user,
-            account,
+            user: user.into(),
+            account: account.into(),
             must_change_password: must_change,
         }))
     }
@@ -325,7 +325,7 @@ mod tests {
             Principal::Token(Box::new(crate::access::TokenHolder {
                 token: testing::api_token(&account, "reports"),
                 permissions: permissions.iter().map(|p| Permission::parse(p).unwrap()).collect(),
-                account,
+                account: account.into(),
             }))
         };
         let reader = token(&["users:read"]);

@@ -29,9 +29,9 @@ pub struct Person {
     /// The session.
     pub session: Session,
     /// The user.
-    pub user: User,
+    pub user: Arc<User>,
     /// The user's account.
-    pub account: Account,
+    pub account: Arc<Account>,
     /// The union of the permissions of the user's roles; a master holds all without any being here.
     pub permissions: BTreeSet<Permission>,
     /// The session may do nothing but change the password.
@@ -44,7 +44,7 @@ pub struct TokenHolder {
     /// The token.
     pub token: ApiToken,
     /// The token's account.
-    pub account: Account,
+    pub account: Arc<Account>,
     /// The union of the permissions of the token's roles.
     pub permissions: BTreeSet<Permission>,
 }
@@ -111,7 +111,7 @@ impl Principal {
 
     /// That account itself.
     #[must_use]
-    pub fn own_account(&self) -> Option<&Account> {
+    pub fn own_account(&self) -> Option<&Arc<Account>> {
         match self {
             Self::Person(p) => Some(&p.account),
             Self::Token(t) => Some(&t.account),

@@ -305,7 +305,7 @@ async fn account(ctx: &Context<'_>, id: Option<ID>, name: Option<String>) -> Api
             None => None,
         },
         (None, Some(name)) => state.caller().account_by_name(&name).await?.map(Arc::new),
-        (None, None) => state.caller().principal().own_account().cloned().map(Arc::new),
+        (None, None) => state.caller().principal().own_account().cloned(),
     };
     Ok(found.map(Account))
 }

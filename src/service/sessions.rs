@@ -193,8 +193,8 @@ pub(super) fn person_of(identity: Identity, now: Timestamp) -> Person {
         must_change_password: (user.must_change_password || too_old) && session.impersonation.is_none(),
         permissions: roles.into_iter().flat_map(|r| r.permissions).collect(),
         session,
-        user,
-        account,
+        user: user.into(),
+        account: account.into(),
     }
 }
 
@@ -282,7 +282,7 @@ impl Caller {
 
     fn oneself(&self) -> Result<(User, Account)> {
         let person = self.principal().as_person()?;
-        Ok((person.user.clone(), person.account.clone()))
+        Ok((User::clone(&person.user), Account::clone(&person.account)))
     }
 
     /// The live sessions of those of these users whose sessions the caller sees.

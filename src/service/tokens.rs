@@ -53,7 +53,7 @@ impl Services {
                 .flat_map(|role| role.permissions)
                 .collect(),
             token,
-            account,
+            account: account.into(),
         })
     }
 

@@ -108,9 +108,7 @@ impl Signing {
             });
         };
         let person = signed_in.person;
-        let must_change_password = person.must_change_password;
-        let mut user = person.user.clone();
-        user.must_change_password = must_change_password;
+        let (user, must_change_password) = (User::from(&person), person.must_change_password);
         let session = Session(Arc::new(person.session.clone()));
         state.become_person(person);
         let token = if cookie {
@@ -119,11 +117,10 @@ impl Signing {
         } else {
             Some(signed_in.secret.expose().to_owned())
         };
-        let user = Some(User::from(user));
         Ok(SignInPayload {
             token,
             session: Some(session),
-            user,
+            user: Some(user),
             must_change_password,
             user_errors,
         })
@@ -151,9 +148,10 @@ impl Signing {
             .await;
         tell_when_to_retry(state, &result);
         let (user, user_errors) = payload(result)?;
+        let user = user.map(Arc::new);
         if let (Some(user), Some(person)) = (&user, caller.principal().person()) {
             let mut person = person.clone();
-            person.user = user.clone();
+            person.user = Arc::clone(user);
             person.must_change_password = false;
             state.become_person(person);
         }

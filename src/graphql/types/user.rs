@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, SimpleObject};
 use serde::Serialize;
 
+use crate::access::Person;
 use crate::domain;
 use crate::domain::avatar::Avatar;
 use crate::domain::page::{Page, PageRequest, Position, Take};
@@ -35,6 +36,17 @@ impl From<Arc<domain::user::User>> for User {
 impl From<domain::user::User> for User {
     fn from(user: domain::user::User) -> Self {
         Arc::new(user).into()
+    }
+}
+
+impl From<&Person> for User {
+    fn from(person: &Person) -> Self {
+        let mut user = Arc::clone(&person.user);
+        // A password that grew too old must be changed just as well.
+        if user.must_change_password != person.must_change_password {
+            Arc::make_mut(&mut user).must_change_password = person.must_change_password;
+        }
+        user.into()
     }
 }
 

@@ -17,14 +17,14 @@ use crate::service::Caller;
 #[derive(Debug, Clone)]
 pub struct Viewer {
     caller: Caller,
-    account: domain::account::Account,
+    account: Arc<domain::account::Account>,
 }
 
 impl Viewer {
     /// The caller, when it is a person or a token.
     #[must_use]
     pub fn of(caller: Caller) -> Option<Self> {
-        let account = caller.principal().own_account()?.clone();
+        let account = Arc::clone(caller.principal().own_account()?);
         Some(Self { caller, account })
     }
 
@@ -38,11 +38,7 @@ impl Viewer {
 impl Viewer {
     /// Null for an API token.
     async fn user(&self) -> Option<User> {
-        let person = self.person()?;
-        let mut user = person.user.clone();
-        // A password that grew too old must be changed just as well.
-        user.must_change_password = person.must_change_password;
-        Some(User::from(user))
+        self.person().map(User::from)
     }
 
     /// Null for a person.
@@ -55,7 +51,7 @@ impl Viewer {
 
     /// Their account.
     async fn account(&self) -> Account {
-        Account(Arc::new(self.account.clone()))
+        Account(Arc::clone(&self.account))
     }
 
     /// The session that asks; null for an API token.

@@ -218,8 +218,8 @@ impl Fake {
             session: testing::session(&user),
             permissions: Default::default(),
             must_change_password: false,
-            user,
-            account,
+            user: user.into(),
+            account: account.into(),
         };
         let secret = SessionSecret::generate(&SystemEntropy).unwrap();
         self.people.lock().unwrap().insert(secret.hash(), person.clone());
