@@ -90,7 +90,8 @@ pub async fn open_services(
         iterations: config.password.iterations,
         parallelism: config.password.parallelism,
     };
-    let hashes = HashPool::new(parameters, config.password.threads, Arc::clone(&entropy))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let hashes = HashPool::new(parameters, config.password.pool_threads(cores), Arc::clone(&entropy))?;
     Ok(Arc::new(Services {
         store: open_store(&config.store.url).await?,
         authenticators: Authenticators {

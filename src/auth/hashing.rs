@@ -42,13 +42,13 @@ pub enum HashError {
     /// The stored hash is of no kind that is known here.
     #[error("a stored password hash cannot be read: {0}")]
     Unreadable(String),
-    /// There can be no threads.
+    /// The system gives too few threads.
     #[error("the threads that hash passwords cannot be started: {0}")]
-    Threads(#[from] std::io::Error),
+    Threads(std::io::Error),
     /// Too many passwords wait to be checked already.
     #[error("too many passwords wait to be checked")]
     Busy,
-    /// The thread ended before the hash did (the process is stopping).
+    /// The thread ended before the hash did.
     #[error("the hash was not finished: {0}")]
     Stopped(String),
 }
@@ -66,8 +66,9 @@ pub struct Checked {
 const PLACES_PER_THREAD: usize = 128;
 
 /// Hashes and checks passwords; never more at once than it has threads, whoever waits, so that a storm of sign-ins
-/// leaves the other cores to the queries, and where there is no other core, its threads step back behind theirs. Waiting is in the order of arrival, and the queue has an end: a storm is refused
-/// at the door rather than kept waiting for longer and longer.
+/// leaves the other cores to the queries. Where there is no other core, its threads step back behind theirs. Waiting is in
+/// the order of arrival, and the queue has an end: a storm is refused at the door rather than kept waiting for longer and
+/// longer.
 #[derive(Debug, Clone)]
 pub struct HashPool(Arc<Inner>);
 
@@ -87,7 +88,7 @@ struct Inner {
 }
 
 impl HashPool {
-    /// A pool of `threads` (0: one less than the cores, at least one).
+    /// A pool of `threads`, at least one.
     ///
     /// # Errors
     /// [`HashError::Parameters`], [`HashError::Entropy`], [`HashError::Threads`].
@@ -103,12 +104,7 @@ impl HashPool {
             None,
         )
         .map_err(refused)?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = if threads == 0 {
-            cores.saturating_sub(1).max(1)
-        } else {
-            threads
-        };
+        let threads = threads.max(1);
         let mut unknown = [0_u8; 32];
         entropy.fill(&mut unknown)?;
         // A dummy whose output is random costs no hashing at start and matches no password.
@@ -122,7 +118,7 @@ impl HashPool {
         dummy.hash = Some(phc::Output::new(&unknown).map_err(unreadable)?);
         Ok(Self(Arc::new(Inner {
             params,
-            threads: Threads::new(threads)?,
+            threads: Threads::start(threads).map_err(HashError::Threads)?,
             permits: Arc::new(Semaphore::new(threads)),
             places: Arc::new(Semaphore::new(threads * PLACES_PER_THREAD)),
             entropy,
@@ -134,7 +130,7 @@ impl HashPool {
     /// Hashes a new password.
     ///
     /// # Errors
-    /// [`HashError::Entropy`], [`HashError::Stopped`].
+    /// [`HashError::Entropy`], [`HashError::Busy`], [`HashError::Stopped`].
     pub async fn hash(&self, password: &SecretString) -> Result<PasswordHash, HashError> {
         let password = password.clone();
         self.run(move |inner| inner.hash(&password)).await
@@ -143,7 +139,7 @@ impl HashPool {
     /// Checks a password; `None` checks against a hash that nothing matches, in the same time.
     ///
     /// # Errors
-    /// [`HashError::Unreadable`], [`HashError::Stopped`].
+    /// [`HashError::Unreadable`], [`HashError::Busy`], [`HashError::Stopped`].
     pub async fn check(&self, password: &SecretString, stored: Option<&PasswordHash>) -> Result<Checked, HashError> {
         let (password, stored) = (password.clone(), stored.cloned());
         self.run(move |inner| inner.check(&password, stored.as_ref())).await

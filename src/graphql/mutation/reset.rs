@@ -92,12 +92,12 @@ impl Resets {
             });
         };
         let person = signed_in.person;
-        let (user, session) = (person.user.clone(), person.session.clone());
+        let (user, session) = (User::from(&person), person.session.clone());
         state.become_person(person);
         Ok(ResetPasswordPayload {
             token: Some(signed_in.secret.expose().to_owned()),
             session: Some(Session(Arc::new(session))),
-            user: Some(User::from(user)),
+            user: Some(user),
             user_errors,
         })
     }

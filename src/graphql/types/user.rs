@@ -42,7 +42,7 @@ impl From<domain::user::User> for User {
 impl From<&Person> for User {
     fn from(person: &Person) -> Self {
         let mut user = Arc::clone(&person.user);
-        // A password that grew too old must be changed just as well.
+        // A password that grew too old must be changed just as well, and nobody changes that of whom they act for.
         if user.must_change_password != person.must_change_password {
             Arc::make_mut(&mut user).must_change_password = person.must_change_password;
         }
